@@ -1,0 +1,193 @@
+"""Parameters and floating-point operations of a model, from its layers' shapes.
+
+Two counts of a forward pass of one image, both without normalisation, activations,
+pooling, resizing, softmax and other element-wise work:
+
+| field | convolution, dense, projection | Q K^T and weights V | relative logits |
+|---|---|---|---|
+| `gflops_paper` | 2 a multiply-add | 1 | 0 |
+| `gflops` | 2 | 2 | 2 |
+
+The first one gives the digits that the paper prints; it is a convention found by
+arithmetic from its tables, not one that the paper states. A graph profiler is no
+help: TensorFlow's counts 0 for an einsum.
+"""
+
+import dataclasses
+import functools
+import math
+
+import keras
+from keras import layers, tree
+
+from aa_keras.layers import AugmentedConv2D
+
+
+@dataclasses.dataclass(frozen=True)
+class Counts:
+    """What a model costs.
+
+    Args:
+        params: number of trainable parameters.
+        gflops_paper: 1e9 operations a forward pass of one image, the paper's way.
+        gflops: the same with every multiply-add counted as two.
+    """
+
+    params: int
+    gflops_paper: float
+    gflops: float
+
+
+@dataclasses.dataclass(frozen=True)
+class MultiplyAdds:
+    """Multiply-adds of one call for one image, by kind.
+
+    Args:
+        projection: in convolutions and dense layers.
+        attention: in the products of queries with keys, and of weights with values.
+        relative: in the relative logits.
+    """
+
+    projection: int = 0
+    attention: int = 0
+    relative: int = 0
+
+    def __add__(self, other):
+        return MultiplyAdds(
+            self.projection + other.projection,
+            self.attention + other.attention,
+            self.relative + other.relative,
+        )
+
+
+def count(model, input_shape=None) -> Counts:
+    """Counts the parameters and the operations of a model.
+
+    Args:
+        model: a built functional or sequential `keras.Model`.
+        input_shape: (height, width, channels) of one image, needed where the model
+            leaves sizes open.
+
+    Returns:
+        `Counts`.
+
+    Raises:
+        ValueError: if sizes are open and `input_shape` is missing, or if a layer with
+            kernels is of a kind that has no rule in `multiply_adds`.
+
+    Example:
+
+    >>> count(aa_keras.models.AAResNet50()).gflops_paper
+    8.33
+    """
+    if input_shape is None:
+        input_shape = model.inputs[0].shape[1:]
+    if None in tuple(input_shape):
+        raise ValueError(
+            "input_shape must give all sizes where the model leaves some open. "
+            f"Received: {tuple(input_shape)}"
+        )
+    work = multiply_adds(model, (1, *input_shape), None)
+    return Counts(
+        params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        gflops_paper=(2 * work.projection + work.attention) / 1e9,
+        gflops=2 * (work.projection + work.attention + work.relative) / 1e9,
+    )
+
+
+@functools.singledispatch
+def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
+    """Returns the multiply-adds of one call of `layer`; rules are by its type.
+
+    A rule for a layer of your own: `@multiply_adds.register(MyLayer)`. Layers without
+    a rule count nothing, as long as they have no kernel.
+
+    Args:
+        layer: a built layer.
+        input_shape: shape of its (first) input, batch size 1, all sizes known.
+        output_shape: shape of its (first) output.
+
+    Raises:
+        ValueError: for a layer that has a kernel and no rule.
+    """
+    kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
+    if kernels:
+        raise ValueError(
+            f"layer must have a rule in aa_keras.counting.multiply_adds. Received: "
+            f"{type(layer).__name__} {layer.name!r} with the kernels {kernels}"
+        )
+    return MultiplyAdds()
+
+
+@multiply_adds.register(layers.Conv1D)
+@multiply_adds.register(layers.Conv2D)
+@multiply_adds.register(layers.Conv3D)
+@multiply_adds.register(layers.DepthwiseConv2D)
+def _(layer, input_shape, output_shape):
+    # The kernel of a grouped or depthwise convolution is smaller by the groups. Border
+    # positions count in full.
+    positions = math.prod(_spatial(output_shape, layer.data_format))
+    return MultiplyAdds(projection=math.prod(layer.kernel.shape) * positions)
+
+
+@multiply_adds.register(layers.Dense)
+def _(layer, input_shape, output_shape):
+    return MultiplyAdds(
+        projection=math.prod(layer.kernel.shape) * math.prod(input_shape[:-1])
+    )
+
+
+@multiply_adds.register(AugmentedConv2D)
+def _(layer, input_shape, output_shape):
+    height, width = (
+        math.ceil(side / layer.attention_downsampling)
+        for side in _spatial(output_shape, layer.data_format)
+    )
+    positions = height * width
+    projection = positions * (
+        math.prod(layer.qkv.kernel.shape)
+        + math.prod(layer.output_projection.kernel.shape)
+    )
+    if layer.convolution is not None:
+        projection += math.prod(layer.convolution.kernel.shape) * math.prod(
+            _spatial(output_shape, layer.data_format)
+        )
+    relative = 0
+    if layer.position_encoding == "relative":
+        relative = positions * layer.key_depth * (2 * height - 1 + 2 * width - 1)
+    return MultiplyAdds(
+        projection=projection,
+        attention=positions**2 * (layer.key_depth + layer.value_depth),
+        relative=relative,
+    )
+
+
+@multiply_adds.register(keras.Sequential)
+@multiply_adds.register(keras.Function)
+def _(model, input_shape, output_shape):
+    model = getattr(model, "_functional", model)  # what a Sequential wraps
+    total = MultiplyAdds()
+
+    def counted(operation):
+        # Shapes are worked out anew and not read from the graph, where they may be
+        # open. A layer that is called twice counts twice.
+        def call(*args, **kwargs):
+            nonlocal total
+            outputs = operation.compute_output_spec(*args, **kwargs)
+            if isinstance(operation, layers.Layer):
+                first_input, first_output = (
+                    tree.flatten(args)[0],
+                    tree.flatten(outputs)[0],
+                )
+                total += multiply_adds(operation, first_input.shape, first_output.shape)
+            return outputs
+
+        return call
+
+    image = keras.KerasTensor(input_shape, dtype=model.inputs[0].dtype)
+    model._run_through_graph([image], operation_fn=counted)
+    return total
+
+
+def _spatial(shape, data_format):
+    return shape[1:-1] if data_format == "channels_last" else shape[2:]
