@@ -1,0 +1,60 @@
+"""How many channels the queries, keys and values get."""
+
+
+def attention_depths(
+    filters,
+    key_ratio=0.2,
+    value_ratio=0.1,
+    num_heads=8,
+    min_key_depth_per_head=20,
+):
+    """Returns the paper's depths of keys and values for a layer of `filters`.
+
+    Both depths are totals over all heads and multiples of `num_heads`, rounded down
+    (at least one channel a head).
+
+    Args:
+        filters: int, output channels of the whole layer (the paper's F_out).
+        key_ratio: float, key depth over filters (the paper's kappa).
+        value_ratio: float, value depth over filters (the paper's upsilon).
+        num_heads: int, number of attention heads (the paper's N_h).
+        min_key_depth_per_head: int, lower bound for the key depth of one head. The
+            paper holds 20 in its ResNets and Wide-ResNets; 0 switches it off.
+
+    Returns:
+        The pair `(key_depth, value_depth)`.
+
+    Raises:
+        ValueError: if an argument is out of range or `filters` has too few channels.
+
+    Example:
+
+    >>> attention_depths(128)
+    (160, 8)
+    >>> attention_depths(256, key_ratio=0.25, value_ratio=0.25)
+    (160, 64)
+    """
+    for name, value in (("filters", filters), ("num_heads", num_heads)):
+        if not isinstance(value, int) or value < 1:
+            raise ValueError(f"{name} must be a positive integer; received {value!r}")
+    if min_key_depth_per_head < 0:
+        raise ValueError(
+            "min_key_depth_per_head must be 0 or more; received "
+            f"{min_key_depth_per_head!r}"
+        )
+    if key_ratio <= 0:
+        raise ValueError(f"key_ratio must be positive; received {key_ratio!r}")
+    if not 0 < value_ratio <= 1:
+        raise ValueError(f"value_ratio must be in (0, 1]; received {value_ratio!r}")
+    if num_heads > filters:
+        raise ValueError(
+            f"num_heads={num_heads} does not fit in filters={filters}: every head "
+            "needs at least one output channel"
+        )
+
+    def per_head(ratio):
+        # The tolerance keeps 0.29 * 100 from becoming 28.
+        return max(int(filters * ratio / num_heads + 1e-9), 1)
+
+    key_depth = max(per_head(key_ratio), min_key_depth_per_head) * num_heads
+    return key_depth, per_head(value_ratio) * num_heads

@@ -1,0 +1,79 @@
+"""Linear interpolation as a product with a small matrix.
+
+A matrix keeps the dtype (tf.image.resize always answers in float32), has a dense
+gradient (a gather has not), and takes sizes that are known only at run time.
+"""
+
+from keras import backend, ops
+
+
+def wide_float(dtype):
+    """The dtype to compute weights in: float32, but float64 for float64."""
+    return "float64" if backend.standardize_dtype(dtype) == "float64" else "float32"
+
+
+def interpolation_matrix(coordinates, length):
+    """Weights that read a sequence of `length` rows at fractional `coordinates`.
+
+    Args:
+        coordinates: float tensor (M,), within 0 and length - 1.
+        length: int or scalar tensor.
+
+    Returns:
+        Tensor (M, length), rows of at most two weights that sum to 1.
+    """
+    rows = ops.arange(length, dtype=coordinates.dtype)
+    return ops.relu(1 - ops.abs(coordinates[:, None] - rows))
+
+
+def resize_axis(x, axis, length):
+    """Resizes one axis linearly, half-pixel centres, edges repeated."""
+    dtype = wide_float(x.dtype)
+    old = ops.shape(x)[axis]
+    scale = ops.cast(old, dtype) / ops.cast(length, dtype)
+    coordinates = (ops.arange(length, dtype=dtype) + 0.5) * scale - 0.5
+    coordinates = ops.clip(coordinates, 0, ops.cast(old - 1, dtype))
+    matrix = ops.cast(interpolation_matrix(coordinates, old), x.dtype)
+    return ops.moveaxis(ops.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
+
+
+def fit_table(table, length, on_larger="raise"):
+    """Relative embeddings for an axis of `length` from a table built for another.
+
+    For a shorter axis the answer is the middle of the table, which is exact: the same
+    distances have the same rows. For a longer one the table is stretched: distance 0
+    and the two ends stay, rows between are interpolated linearly.
+
+    Args:
+        table: tensor (2L-1, D).
+        length: int or scalar integer tensor, positions of the axis.
+        on_larger: "raise" or "resize", what happens where `length` is more than L.
+
+    Returns:
+        Tensor (2*length-1, D).
+
+    Raises:
+        ValueError: if `length` is known, more than L, and `on_larger` is "raise". A
+            length known only at run time raises the backend's error then.
+    """
+    num_rows, depth = table.shape
+    built = (num_rows + 1) // 2
+    known = isinstance(length, int)
+    if known and length == built:
+        return table
+    if known and length > built and on_larger == "raise":
+        raise ValueError(
+            f"the attended axis has length {length}, its relative embeddings are built "
+            f"for at most {built}: give max_size when the layer is made, or "
+            "on_larger_input='resize'"
+        )
+    if on_larger == "raise" or (known and length < built):
+        return ops.slice(table, (built - length, 0), (2 * length - 1, depth))
+    dtype = wide_float(table.dtype)
+    distances = ops.arange(2 * length - 1, dtype=dtype) - ops.cast(length - 1, dtype)
+    # One formula for both: at a scale of 1 every weight is 0 or 1, the middle rows.
+    ends = ops.cast(ops.maximum(length - 1, 1), dtype)
+    scale = ops.minimum(ops.cast(built - 1, dtype) / ends, 1)
+    matrix = interpolation_matrix(distances * scale + (built - 1), num_rows)
+    table = ops.convert_to_tensor(table)
+    return ops.matmul(ops.cast(matrix, table.dtype), table)
