@@ -1,0 +1,105 @@
+"""Metrics over a whole split, and a finished work directory in memory."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import keras
+
+from aa_keras import config, data, layers  # noqa: F401  registers the layers
+from aa_keras.training.callbacks import write_text
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Args:
+        experiment: Its `config.Experiment`.
+        model: The trained Keras model; ends in probabilities.
+        preprocessing: The `data.Preprocessing` in front of it.
+        class_names: One text per class.
+        result: The content of `result.json`.
+    """
+
+    experiment: config.Experiment
+    model: keras.Model
+    preprocessing: data.Preprocessing
+    class_names: tuple[str, ...]
+    result: dict
+
+
+def load_run(workdir):
+    """Loads a finished work directory; the data itself need not be there.
+
+    Raises:
+        ValueError: In one line, if the folder holds no finished run.
+    """
+    workdir = Path(workdir)
+    for name in ("config.yaml", "data.json", "model.keras", "result.json"):
+        if not (workdir / name).is_file():
+            raise ValueError(
+                f"{workdir}: no {name} in it; allowed: the --workdir of a finished "
+                "`aa-keras train`"
+            )
+    description = json.loads((workdir / "data.json").read_text())
+    preprocessing = {
+        key: tuple(value) if isinstance(value, list) else value
+        for key, value in description["preprocessing"].items()
+    }
+    return Run(
+        experiment=config.load(workdir / "config.yaml"),
+        model=keras.models.load_model(workdir / "model.keras", compile=False),
+        preprocessing=data.Preprocessing(**preprocessing),
+        class_names=tuple(description["class_names"]),
+        result=json.loads((workdir / "result.json").read_text()),
+    )
+
+
+def evaluate(workdir, split="test"):
+    """Measures a finished run on a whole split and notes it in its `result.json`.
+
+    Args:
+        workdir: The folder of a finished run.
+        split: "test", "validation" or "train".
+
+    Returns:
+        The metrics, each image counted exactly once.
+
+    Raises:
+        ValueError: In one line, for a missing run, split or data set.
+    """
+    run = load_run(workdir)
+    options = run.experiment.data
+    source = data.open_source(options.name, options.data_dir, options.download)
+    if split not in source.num_examples:
+        raise ValueError(
+            f"split: received {split!r}; allowed: {', '.join(source.num_examples)}"
+        )
+    batches = data.build_evaluation(
+        source, run.preprocessing, split=split, batch_size=options.batch_size
+    )
+    metrics = measure(run.model, batches)
+    metrics["images"] = source.num_examples[split]
+    result = {**run.result, "metrics": {**run.result["metrics"], split: metrics}}
+    write_text(Path(workdir) / "result.json", json.dumps(result, indent=2) + "\n")
+    return metrics
+
+
+def measure(model, batches):
+    """Loss and accuracies of a model that ends in probabilities."""
+    model.compile(jit_compile=False, **compile_arguments(from_logits=False))
+    return model.evaluate(batches, verbose=0, return_dict=True)
+
+
+def compile_arguments(*, from_logits, label_smoothing=0.0):
+    """Loss and metrics of classification, as arguments of `compile`."""
+    return {
+        "loss": keras.losses.CategoricalCrossentropy(
+            from_logits=from_logits, label_smoothing=label_smoothing
+        ),
+        "metrics": [
+            keras.metrics.CategoricalAccuracy(name="accuracy"),
+            keras.metrics.TopKCategoricalAccuracy(5, name="top_5_accuracy"),
+        ],
+    }

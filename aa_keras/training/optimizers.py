@@ -1,0 +1,58 @@
+"""Optimisers as the paper states them: rates per 256 images, decay on kernels."""
+
+import keras
+
+
+def build_optimizer(optimizer, *, learning_rate, ema=None, accumulate_steps=1):
+    """A Keras optimiser from an experiment's `train.optimizer`.
+
+    Args:
+        optimizer: A mapping with `name` (sgd, rmsprop, adamw) and its own keys.
+        learning_rate: A schedule over train steps.
+        ema: Momentum of an average of the weights, or None for no average.
+        accumulate_steps: Train steps whose gradients are averaged before an update.
+
+    Returns:
+        A `keras.optimizers.Optimizer`.
+    """
+    common = {
+        "learning_rate": learning_rate,
+        "global_clipnorm": optimizer.get("clip_norm"),
+        "use_ema": ema is not None,
+        "ema_momentum": ema if ema is not None else 0.99,
+        "gradient_accumulation_steps": accumulate_steps if accumulate_steps > 1 else None,
+    }
+    if optimizer["name"] == "sgd":
+        return keras.optimizers.SGD(
+            momentum=optimizer["momentum"], nesterov=optimizer["nesterov"], **common
+        )
+    if optimizer["name"] == "rmsprop":
+        return keras.optimizers.RMSprop(
+            rho=optimizer["decay"],
+            momentum=optimizer["momentum"],
+            epsilon=optimizer["epsilon"],
+            **common,
+        )
+    return keras.optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
+
+
+def decay_kernels(model, optimizer, weight_decay):
+    """Gives weight decay to kernels alone: not to biases, norms or embeddings.
+
+    The optimisers of the paper decay by the loss: its decay d is the gradient d w,
+    which is Keras' `L2(d / 2)`. AdamW decays decoupled from the gradient by itself.
+    """
+    if isinstance(optimizer, keras.optimizers.AdamW):
+        optimizer.build(model.trainable_variables)
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in model.trainable_variables if not is_kernel(v)]
+        )
+    elif weight_decay:
+        regularizer = keras.regularizers.L2(weight_decay / 2)
+        for variable in model.trainable_variables:
+            if is_kernel(variable):
+                variable.regularizer = regularizer
+
+
+def is_kernel(variable):
+    return variable.name.endswith("kernel")  # depthwise_kernel too

@@ -1,0 +1,79 @@
+"""Learning rates over the steps of a run, stated in epochs."""
+
+import keras
+from keras.optimizers import schedules
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class LinearWarmup(schedules.LearningRateSchedule):
+    """Rises linearly from 0, then follows another schedule.
+
+    The other schedule counts from the start of the run, not from the end of the
+    warm-up: "divided by ten at epoch 30" means epoch 30.
+
+    Args:
+        schedule: A `LearningRateSchedule`.
+        warmup_steps: Steps until it is reached.
+    """
+
+    def __init__(self, schedule, warmup_steps):
+        super().__init__()
+        self.schedule = schedule
+        self.warmup_steps = warmup_steps
+
+    def __call__(self, step):
+        fraction = keras.ops.cast(step, "float32") / self.warmup_steps
+        return self.schedule(step) * keras.ops.minimum(fraction, 1.0)
+
+    def get_config(self):
+        return {
+            "schedule": schedules.serialize(self.schedule),
+            "warmup_steps": self.warmup_steps,
+        }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(schedules.deserialize(config["schedule"]), config["warmup_steps"])
+
+
+def build_schedule(schedule, *, learning_rate, epochs, steps_per_epoch):
+    """A Keras schedule from an experiment's `train.schedule`.
+
+    Args:
+        schedule: A mapping with `name` (constant, cosine, step, exponential) and that
+            schedule's own keys, durations in epochs.
+        learning_rate: The rate at the end of the warm-up.
+        epochs: Length of the run.
+        steps_per_epoch: Calls of the train step in an epoch.
+
+    Returns:
+        A `LearningRateSchedule` over train steps.
+    """
+
+    def steps(epochs):
+        return round(epochs * steps_per_epoch)
+
+    warmup_steps = steps(schedule["warmup_epochs"])
+    if schedule["name"] == "cosine":  # Keras' own warm-up: the cosine starts after it
+        return schedules.CosineDecay(
+            0.0 if warmup_steps else learning_rate,
+            decay_steps=max(1, steps(epochs) - warmup_steps),
+            warmup_target=learning_rate if warmup_steps else None,
+            warmup_steps=warmup_steps,
+        )
+    if schedule["name"] == "step":
+        boundaries = [steps(epoch) for epoch in schedule["epochs"]]
+        factors = [schedule["factor"] ** n for n in range(len(boundaries) + 1)]
+        after = schedules.PiecewiseConstantDecay(
+            boundaries, [learning_rate * factor for factor in factors]
+        )
+    elif schedule["name"] == "exponential":
+        after = schedules.ExponentialDecay(
+            learning_rate,
+            decay_steps=steps(schedule["every_epochs"]),
+            decay_rate=schedule["factor"],
+            staircase=True,
+        )
+    else:
+        after = schedules.PiecewiseConstantDecay([], [learning_rate])
+    return LinearWarmup(after, warmup_steps) if warmup_steps else after
