@@ -1,0 +1,39 @@
+"""What attention looks at: scores as arrays, figures, a page to click in."""
+
+from aa_keras.visualization.figures import (
+    draw_attention_maps,
+    draw_relative_fields,
+    draw_relative_tables,
+)
+from aa_keras.visualization.projections import (
+    Projections,
+    augmented_layers,
+    layer_projections,
+    projections,
+)
+from aa_keras.visualization.scores import (
+    attention_entropy,
+    attention_scores,
+    mean_attention_distance,
+    query_cells,
+    query_grid,
+    relative_fields,
+    score_queries,
+)
+
+__all__ = [
+    "augmented_layers",
+    "attention_scores",
+    "relative_fields",
+    "mean_attention_distance",
+    "attention_entropy",
+    "query_grid",
+    "query_cells",
+    "draw_attention_maps",
+    "draw_relative_fields",
+    "draw_relative_tables",
+    "Projections",
+    "projections",
+    "layer_projections",
+    "score_queries",
+]

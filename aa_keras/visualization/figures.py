@@ -1,0 +1,230 @@
+"""Figures of attention, for print and screen.
+
+Only matplotlib's object interface: no figure manager, no style, no backend is touched.
+The ground is white and opaque, so that a figure reads the same on a dark page; shares
+are drawn in viridis and signed numbers in PuOr, which survive grey print and the usual
+colour blindness.
+"""
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from aa_keras.visualization.scores import query_cells
+
+CELL_INCHES = 1.35  # of one picture
+SHARES = "viridis"
+SIGNED = "PuOr"
+INK = "#222222"
+
+
+def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
+    """Draws where each head looks from each query pixel.
+
+    One row a query, one column a head, the image with the query in front, as in the
+    appendix of the paper. All maps of a row share one scale, from 0 to the largest
+    share of attention in it, which the bar at its end gives.
+
+    Args:
+        image: array (height, width) or (height, width, 1 or 3). uint8 is shown as it
+            is; any other type, such as a normalised input, is stretched from its
+            smallest to its largest value.
+        scores: array (heads, queries, map height, map width), one image's part of one
+            layer's `attention_scores`.
+        queries: sequence of pairs (y, x), the queries of `scores`, in pixels of
+            `image`.
+        heads: sequence of the heads to draw, counted from 0; all if left out.
+        title: string above the figure.
+
+    Returns:
+        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+
+    Raises:
+        ValueError: if shapes do not fit each other, or a head does not exist.
+    """
+    image, scores = _picture(image), np.asarray(scores)
+    heads = _check_heads(scores, queries, heads)
+    height, width = image.shape[:2]
+    figure, axes = _grid(
+        len(queries), 1 + len(heads), height / width, title, bars=len(queries)
+    )
+    # Map cells and pixels are drawn on the same coordinates, whatever their numbers.
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    for row, query in enumerate(queries):
+        axes[row, 0].imshow(image, cmap="gray", extent=extent)
+        _mark(axes[row, 0], query)
+        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
+        limit = scores[heads, row].max()
+        for column, head in enumerate(heads, start=1):
+            shares = axes[row, column].imshow(
+                scores[head, row], cmap=SHARES, vmin=0, vmax=limit, extent=extent
+            )
+            _mark(axes[row, column], query)
+        _bar(figure, axes[row, -1], shares, "attention")
+    axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
+    for column, head in enumerate(heads, start=1):
+        axes[0, column].set_title(f"head {head}", color=INK, fontsize=9)
+    return figure
+
+
+def draw_relative_fields(fields, queries, image_size, *, heads=None, title=None):
+    """Draws what the relative embeddings add to the logits of a query's keys.
+
+    One row a query, one column a head, distance 0 (the cross) in the middle. The
+    outline holds the distances at which this query has keys; the rest leads out of the
+    map. All fields of a row share one scale, symmetric about 0.
+
+    Args:
+        fields: array (heads, queries, 2H-1, 2W-1), one image's part of one layer's
+            `relative_fields`.
+        queries: sequence of pairs (y, x), the queries of `fields`.
+        image_size: pair (height, width) of the image in pixels.
+        heads: sequence of the heads to draw, counted from 0; all if left out.
+        title: string above the figure.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    fields = np.asarray(fields)
+    heads = _check_heads(fields, queries, heads)
+    height, width = ((length + 1) // 2 for length in fields.shape[-2:])
+    figure, axes = _grid(
+        len(queries), len(heads), fields.shape[-2] / fields.shape[-1], title, bars=1
+    )
+    extent = (0.5 - width, width - 0.5, height - 0.5, 0.5 - height)
+    cells = query_cells(queries, image_size, (height, width))
+    for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
+        limit = np.abs(fields[heads, row]).max()
+        for column, head in enumerate(heads):
+            axis = axes[row, column]
+            shown = axis.imshow(
+                fields[head, row], cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent
+            )
+            met = Rectangle((-x - 0.5, -y - 0.5), width, height, fill=False, ec=INK)
+            axis.add_patch(met)
+            axis.plot(0, 0, "+", color=INK, markersize=5)
+        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
+        _bar(figure, axes[row, -1], shown, "logit")
+    for column, head in enumerate(heads):
+        axes[0, column].set_title(f"head {head}", color=INK, fontsize=9)
+    for axis in axes[-1]:
+        axis.set_xticks([1 - width, 0, width - 1])
+        axis.tick_params(labelsize=7, colors=INK)
+    for axis in axes[:, 0]:
+        axis.set_yticks([1 - height, 0, height - 1])
+        axis.tick_params(labelsize=7, colors=INK)
+    return figure
+
+
+def draw_relative_tables(tables, *, title=None):
+    """Draws relative embeddings as they are stored: a row a distance.
+
+    Args:
+        tables: dictionary from a label to an array (2L-1, D), row `key - query + L-1`.
+        title: string above the figure.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = _figure(1.2 + 2.4 * len(tables), 3.2, title)
+    axes = figure.subplots(1, len(tables), squeeze=False)[0]
+    limit = max(np.abs(table).max() for table in tables.values())
+    for axis, (label, table) in zip(axes, tables.items(), strict=True):
+        last = (len(table) - 1) // 2
+        shown = axis.imshow(
+            table,
+            cmap=SIGNED,
+            vmin=-limit,
+            vmax=limit,
+            aspect="auto",
+            interpolation="nearest",
+            extent=(-0.5, table.shape[1] - 0.5, last + 0.5, -last - 0.5),
+        )
+        axis.set_title(label, color=INK, fontsize=9)
+        axis.set_xlabel("channel", color=INK, fontsize=8)
+        axis.set_ylabel("key − query", color=INK, fontsize=8)
+        axis.tick_params(labelsize=7, colors=INK)
+    _bar(figure, axes[-1], shown, "embedding")
+    return figure
+
+
+def _check_heads(scores, queries, heads):
+    if scores.ndim != 4 or scores.shape[1] != len(queries):
+        raise ValueError(
+            f"scores must be (heads, {len(queries)} queries, height, width) of one "
+            f"image; received shape {scores.shape}"
+        )
+    heads = list(range(scores.shape[0])) if heads is None else list(heads)
+    for head in heads:
+        if not 0 <= head < scores.shape[0]:
+            raise ValueError(
+                f"heads: received {head}; allowed: 0 to {scores.shape[0] - 1}"
+            )
+    if not heads or not len(queries):
+        raise ValueError("heads and queries must each name at least one")
+    return heads
+
+
+def _picture(image):
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        image = image[..., 0]
+    if image.ndim not in (2, 3) or image.shape[2:] not in ((), (3,)):
+        raise ValueError(
+            f"image must be (height, width) or (height, width, 1 or 3); received shape "
+            f"{image.shape}"
+        )
+    if image.dtype != np.uint8:
+        image = image.astype("float32")
+        spread = image.max() - image.min()
+        image = (image - image.min()) / (spread or 1)
+    return image
+
+
+def _figure(width, height, title):
+    figure = Figure(
+        figsize=(width, height), dpi=130, layout="constrained", facecolor="white"
+    )
+    FigureCanvasAgg(figure)
+    if title:
+        figure.suptitle(title, color=INK, fontsize=10)
+    return figure
+
+
+def _grid(num_rows, num_columns, aspect, title, *, bars):
+    # Constrained layout needs room for labels and bars, or it shrinks the pictures.
+    figure = _figure(
+        num_columns * CELL_INCHES + 1.1,
+        num_rows * CELL_INCHES * aspect + 0.35 + (0.3 if title else 0),
+        title,
+    )
+    axes = figure.subplots(num_rows, num_columns, squeeze=False)
+    for axis in axes.flat:
+        axis.set_xticks([])
+        axis.set_yticks([])
+        for spine in axis.spines.values():
+            spine.set_visible(False)
+    return figure, axes
+
+
+def _mark(axis, query):
+    """A ring that shows on any colour: white over black."""
+    y, x = query
+    for color, width in (("black", 3.0), ("white", 1.4)):
+        axis.plot(
+            x,
+            y,
+            marker="o",
+            markersize=8,
+            markerfacecolor="none",
+            markeredgecolor=color,
+            markeredgewidth=width,
+        )
+
+
+def _bar(figure, axis, shown, label):
+    bar = figure.colorbar(shown, ax=axis, fraction=0.08, pad=0.04)
+    bar.set_label(label, color=INK, fontsize=8)
+    bar.ax.tick_params(labelsize=7, colors=INK)
+    bar.outline.set_visible(False)

@@ -1,0 +1,198 @@
+"""Attention scores of chosen query pixels, and statistics of them.
+
+Shape letters: B batch, N heads, Q chosen queries, H height, W width of the attended
+map, D key depth of one head.
+"""
+
+import numpy as np
+
+from aa_keras.visualization.projections import projections
+
+
+def attention_scores(model, images, queries, layers=None):
+    """Returns how much chosen pixels attend to each cell of a layer's map.
+
+    Only the rows of the chosen queries are computed, from the layer's own queries and
+    keys, so that a large map costs no more than its number of cells. See `projections`
+    for the models that are supported; nothing on the model changes.
+
+    A layer attends on a map of cells (strides and `attention_downsampling` make it
+    smaller than the image). A pixel belongs to the cell that covers its centre when
+    the map is stretched over the whole image: `floor((y + 0.5) * H / image height)`.
+
+    Args:
+        model: a functional or Sequential `keras.Model`.
+        images: array (batch, height, width, channels) as the network takes them, after
+            preprocessing.
+        queries: sequence of pairs (y, x), in pixels of `images`.
+        layers: names of layers as `augmented_layers` gives them; all if left out.
+
+    Returns:
+        Dictionary from the name of each layer to a float32 array (batch, heads,
+        queries, height, width of the map); the last two axes sum to 1.
+
+    Raises:
+        ValueError: for a name that is not an augmented layer (the message lists them),
+            or a query outside of the image.
+
+    Example:
+
+    >>> scores = attention_scores(model, images, [(3, 3), (0, 7)])
+    >>> scores["stage2_block1_conv1"].shape
+    (1, 4, 2, 4, 4)
+    """
+    image_size = _image_size(images)
+    return {
+        name: score_queries(layer, query_cells(queries, image_size, layer.size))
+        for name, layer in projections(model, images, layers).items()
+    }
+
+
+def relative_fields(model, images, queries, layers=None):
+    """Returns what the relative embeddings add to the logits, by distance.
+
+    For a query the logit of a key gets `q . r^H[dy] + q . r^W[dx]`, dy and dx being
+    how many cells the key lies below and to the right. The field holds all the
+    distances that the map has, of which a query meets those that do not leave it.
+
+    Args:
+        model: as for `attention_scores`, with `images`, `queries` and `layers`.
+
+    Returns:
+        Dictionary from the name of each layer to a float32 array (batch, heads,
+        queries, 2H-1, 2W-1), distance 0 in the middle.
+
+    Raises:
+        ValueError: also for a layer without relative embeddings.
+    """
+    image_size = _image_size(images)
+    fields = {}
+    for name, layer in projections(model, images, layers).items():
+        if layer.relative_height is None:
+            raise ValueError(f"layers: {name!r} has no relative embeddings")
+        q = _at(layer.queries, query_cells(queries, image_size, layer.size))
+        along_height = q @ layer.relative_height.T
+        along_width = q @ layer.relative_width.T
+        fields[name] = along_height[..., :, None] + along_width[..., None, :]
+    return fields
+
+
+def score_queries(layer, cells):
+    """Returns the scores (B, N, Q, H, W) of some cells of a layer's map.
+
+    Args:
+        layer: `Projections`.
+        cells: integer array (Q, 2), rows (y, x), as from `query_cells`.
+    """
+    height, width = layer.size
+    q = _at(layer.queries, cells)
+    logits = np.einsum("bnqd,bnhwd->bnqhw", q, layer.keys, optimize=True)
+    if layer.relative_height is not None:
+        for index, (y, x) in enumerate(cells):
+            one = q[:, :, index]
+            # Row `key - query + L - 1` of a table, for the keys 0 to L-1.
+            rows = one @ layer.relative_height[height - 1 - y :][:height].T
+            columns = one @ layer.relative_width[width - 1 - x :][:width].T
+            logits[:, :, index] += rows[..., :, None] + columns[..., None, :]
+    scores = np.exp(logits - logits.max(axis=(-2, -1), keepdims=True))
+    return scores / scores.sum(axis=(-2, -1), keepdims=True)
+
+
+def query_cells(queries, image_size, map_size):
+    """Returns the cells of a map that cover the centres of pixels of an image.
+
+    Args:
+        queries: sequence of pairs (y, x) of pixels.
+        image_size: pair (height, width) in pixels.
+        map_size: pair (height, width) in cells.
+
+    Returns:
+        Integer array (queries, 2).
+
+    Raises:
+        ValueError: if a query is not a pair, or outside of the image.
+    """
+    for query in queries:
+        if len(query) != 2 or not all(
+            0 <= position < length
+            for position, length in zip(query, image_size, strict=True)
+        ):
+            raise ValueError(
+                f"queries: received {tuple(query)}; allowed: (y, x) with y from 0 to "
+                f"{image_size[0] - 1} and x from 0 to {image_size[1] - 1}"
+            )
+    centres = np.asarray(queries, dtype="float64").reshape(-1, 2) + 0.5
+    return (centres * np.asarray(map_size) / np.asarray(image_size)).astype(int)
+
+
+def query_grid(image_size, step=1):
+    """Returns every `step`-th pixel of an image in both directions, as queries.
+
+    Args:
+        image_size: pair (height, width) in pixels.
+        step: integer, pixels from one query to the next; the first is at `step // 2`.
+    """
+    height, width = image_size
+    return [
+        (y, x)
+        for y in range(step // 2, height, step)
+        for x in range(step // 2, width, step)
+    ]
+
+
+def mean_attention_distance(scores, queries, image_size):
+    """Returns how far each head looks, in pixels of the image.
+
+    The distance from the centre of the query's cell to the centre of each key's cell,
+    weighted by attention, averaged over the queries.
+
+    Args:
+        scores: array (batch, heads, queries, height, width) from `attention_scores`.
+        queries: the queries that `scores` were computed for.
+        image_size: pair (height, width) of the image in pixels.
+
+    Returns:
+        Array (batch, heads).
+
+    Reference:
+        - Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, figure 7.
+    """
+    map_size = scores.shape[-2:]
+    cells = query_cells(queries, image_size, map_size)
+    down, right = (
+        (np.arange(cell_count) - cells[:, axis, None]) * (length / cell_count)
+        for axis, (cell_count, length) in enumerate(
+            zip(map_size, image_size, strict=True)
+        )
+    )
+    distances = np.hypot(down[:, :, None], right[:, None, :])
+    return (scores * distances).sum(axis=(-2, -1)).mean(axis=-1)
+
+
+def attention_entropy(scores):
+    """Returns how spread out each head's attention is, in bits.
+
+    0 where one cell gets everything, `log2(H * W)` where all cells get the same;
+    averaged over the queries.
+
+    Args:
+        scores: array (batch, heads, queries, height, width) from `attention_scores`.
+
+    Returns:
+        Array (batch, heads).
+    """
+    bits = np.log2(scores, out=np.zeros_like(scores), where=scores > 0)
+    return -(scores * bits).sum(axis=(-2, -1)).mean(axis=-1)
+
+
+def _at(queries, cells):
+    return queries[:, :, cells[:, 0], cells[:, 1]]
+
+
+def _image_size(images):
+    shape = np.shape(images)
+    if len(shape) != 4:
+        raise ValueError(
+            f"images must be (batch, height, width, channels); received shape {shape}"
+        )
+    return shape[1:3]
