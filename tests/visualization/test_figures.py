@@ -1,0 +1,112 @@
+"""Figures hold the values they were given, on scales that can be compared."""
+
+import numpy as np
+import pytest
+
+from aa_keras import visualization
+
+QUERIES = [(0, 1), (7, 5)]
+
+
+@pytest.fixture(scope="module")
+def scores():
+    values = np.random.default_rng(0).exponential(size=(3, 2, 4, 3))
+    return values / values.sum(axis=(-2, -1), keepdims=True)
+
+
+def maps_of(figure):
+    """The axes of the grid by row, without the colour bars."""
+    axes = [axis for axis in figure.axes if axis.get_subplotspec() is not None]
+    grid = axes[0].get_subplotspec().get_gridspec()
+    pictures = [axis for axis in axes if axis.get_label() != "<colorbar>"]
+    return np.reshape(pictures, (grid.nrows, grid.ncols))
+
+
+def test_rows_are_queries_and_columns_heads(scores):
+    image = np.arange(8 * 6, dtype="uint8").reshape(8, 6, 1)
+    figure = visualization.draw_attention_maps(image, scores, QUERIES, title="layer")
+    axes = maps_of(figure)
+    assert axes.shape == (2, 4)
+    for row, query in enumerate(QUERIES):
+        np.testing.assert_array_equal(
+            axes[row, 0].get_images()[0].get_array(), image[..., 0]
+        )
+        for column in range(4):
+            ring = axes[row, column].get_lines()[0]
+            assert (ring.get_ydata()[0], ring.get_xdata()[0]) == query
+        for head in range(3):
+            shown = axes[row, head + 1].get_images()[0]
+            np.testing.assert_array_equal(shown.get_array(), scores[head, row])
+            # Pixels and cells lie on the same coordinates.
+            assert shown.get_extent() == axes[row, 0].get_images()[0].get_extent()
+            assert shown.get_clim() == (0, scores[:, row].max())
+
+
+def test_chosen_heads_set_the_scale(scores):
+    image = np.zeros((8, 6))
+    figure = visualization.draw_attention_maps(image, scores, QUERIES, heads=[2])
+    axes = maps_of(figure)
+    assert axes.shape == (2, 2)
+    assert axes[0, 1].get_title() == "head 2"
+    assert axes[1, 1].get_images()[0].get_clim() == (0, scores[2, 1].max())
+
+
+def test_the_ground_is_opaque_white(scores, tmp_path):
+    from PIL import Image
+
+    image = np.random.default_rng(0).normal(size=(8, 6, 3))  # a normalised input
+    path = tmp_path / "maps.png"
+    visualization.draw_attention_maps(image, scores, QUERIES).savefig(path)
+    pixels = np.asarray(Image.open(path).convert("RGBA"))
+    assert (pixels[..., 3] == 255).all()
+    assert (pixels[[0, 0, -1, -1], [0, -1, 0, -1], :3] == 255).all()
+    assert len(np.unique(pixels.reshape(-1, 4), axis=0)) > 50
+
+
+def test_relative_fields_outline_the_met_distances():
+    fields = np.random.default_rng(0).normal(size=(2, 2, 7, 5))  # a map of 4 x 3
+    figure = visualization.draw_relative_fields(fields, QUERIES, image_size=(8, 6))
+    axes = maps_of(figure)
+    for row, (y, x) in enumerate([(0, 0), (3, 2)]):  # the cells of QUERIES
+        limit = np.abs(fields[:, row]).max()
+        for head in range(2):
+            shown = axes[row, head].get_images()[0]
+            np.testing.assert_array_equal(shown.get_array(), fields[head, row])
+            assert shown.get_clim() == (-limit, limit)
+            assert shown.get_extent() == [-2.5, 2.5, 3.5, -3.5]
+            met = axes[row, head].patches[0]
+            assert met.get_xy() == (-x - 0.5, -y - 0.5)
+            assert (met.get_width(), met.get_height()) == (3, 4)
+
+
+def test_relative_tables_are_drawn_by_distance():
+    tables = {"height": np.eye(7, 4), "width": -np.ones((5, 4))}
+    figure = visualization.draw_relative_tables(tables, title="stored")
+    first, second = (axis for axis in figure.axes if axis.get_title())
+    np.testing.assert_array_equal(first.get_images()[0].get_array(), tables["height"])
+    assert first.get_images()[0].get_extent()[2:] == [3.5, -3.5]
+    assert second.get_images()[0].get_clim() == (-1, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"heads": [3]}, "received 3; allowed: 0 to 2"),
+        ({"heads": []}, "at least one"),
+        ({"queries": [(0, 0)]}, r"received shape \(3, 2, 4, 3\)"),
+        ({"image": np.zeros((8, 6, 4))}, r"received shape \(8, 6, 4\)"),
+    ],
+)
+def test_what_does_not_fit_is_refused(scores, changes, message):
+    arguments = {"image": np.zeros((8, 6)), "scores": scores, "queries": QUERIES}
+    with pytest.raises(ValueError, match=message):
+        visualization.draw_attention_maps(**(arguments | changes))
+
+
+def test_nothing_global_is_touched(scores, tmp_path):
+    from matplotlib import pyplot, rcParams
+
+    before = dict(rcParams), pyplot.get_backend(), pyplot.get_fignums()
+    figure = visualization.draw_attention_maps(np.zeros((8, 6)), scores, QUERIES)
+    figure.savefig(tmp_path / "maps.pdf")
+    assert (dict(rcParams), pyplot.get_backend(), pyplot.get_fignums()) == before

@@ -1,0 +1,313 @@
+"""Scores read from outside a model against those the layer itself returns."""
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from aa_keras import models, visualization
+from aa_keras.layers import AugmentedConv2D
+
+# The map of a layer on 11 x 7 pixels, by what makes it smaller.
+OPTIONS = {
+    "relative": {},
+    "none": {"position_encoding": "none"},
+    "sine": {"position_encoding": "sine"},
+    "coordconv": {"position_encoding": "coordconv"},
+    "downsampled": {"attention_downsampling": 2},
+    "strided": {"strides": (2, 3)},
+    "valid": {"padding": "valid", "dilation_rate": 2},
+    "downsampled_strided": {"attention_downsampling": 2, "strides": 2},
+    "smaller_than_built": {"max_size": (13, 9)},
+    "larger_than_built": {"max_size": (5, 5), "on_larger_input": "resize"},
+    "attention_only": {"value_depth": 12},
+}
+SIZE = (11, 7)
+PIXELS = [(0, 0), (4, 6), (10, 3)]
+
+
+def images(channels=5, batch=2, size=SIZE):
+    shape = (batch, *size, channels)
+    return np.random.default_rng(1).normal(size=shape).astype("float32")
+
+
+def sharpen(layer):
+    """Larger weights: scores that differ clearly from 1 / (height * width)."""
+    generator = np.random.default_rng(2)
+    layer.set_weights([generator.normal(size=w.shape) for w in layer.get_weights()])
+
+
+def layer_scores(layer, inputs, pixels, size=SIZE):
+    """The rows of the layer's own (batch, heads, queries, keys) for some pixels."""
+    _, scores = layer(inputs, return_attention_scores=True)
+    attended = visualization.layer_projections(layer, inputs).size
+    scores = np.asarray(ops.convert_to_numpy(scores), "float32")
+    rows = [
+        int((y + 0.5) * attended[0] / size[0]) * attended[1]
+        + int((x + 0.5) * attended[1] / size[1])
+        for y, x in pixels
+    ]
+    return scores[:, :, rows].reshape(*scores.shape[:2], len(pixels), *attended)
+
+
+@pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
+def test_scores_are_those_of_the_layer(options):
+    arguments = {"num_heads": 3, "key_depth": 6, "value_depth": 3} | options
+    layer = AugmentedConv2D(12, 3, name="augmented", **arguments)
+    inputs = keras.Input((*SIZE, 5))
+    model = keras.Model(inputs, layer(inputs))
+    sharpen(layer)
+    x = images()
+    scores = visualization.attention_scores(model, x, PIXELS)["augmented"]
+    expected = layer_scores(layer, x, PIXELS)
+    assert expected.std() > 0.005
+    np.testing.assert_allclose(scores, expected, atol=2e-6)
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float64"])
+def test_scores_under_a_dtype_policy(policy):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = models.build(
+            "resnet", depth=8, input_shape=(8, 12, 1), classes=3, attention={}
+        )
+    finally:
+        keras.config.set_dtype_policy("float32")
+    name = visualization.augmented_layers(model)[0]
+    x = images(1, size=(8, 12))
+    scores = visualization.attention_scores(model, x, PIXELS[:1], [name])[name]
+    entering = keras.Model(model.inputs, model.get_layer(name).input)(x)
+    expected = layer_scores(model.get_layer(name), entering, PIXELS[:1], (8, 12))
+    assert scores.dtype == "float32"
+    tolerance = {"mixed_float16": 2e-3, "mixed_bfloat16": 2e-2, "float64": 1e-6}
+    np.testing.assert_allclose(scores, expected, rtol=tolerance[policy])
+
+
+@pytest.fixture(scope="module")
+def network():
+    model = models.build(
+        "resnet", depth=14, input_shape=(12, 8, 1), classes=3, attention={}
+    )
+    for name in visualization.augmented_layers(model):
+        sharpen(model.get_layer(name))
+    return model
+
+
+def test_layers_of_a_network_in_order(network):
+    assert visualization.augmented_layers(network) == [
+        f"stage{stage}_block{block}_conv1" for stage in (2, 3) for block in (1, 2)
+    ]
+
+
+def test_every_layer_of_a_network(network):
+    x = images(1, size=(12, 8))
+    scores = visualization.attention_scores(network, x, [(11, 0)])
+    assert list(scores) == visualization.augmented_layers(network)
+    for name, values in scores.items():
+        layer = network.get_layer(name)
+        entering = keras.Model(network.inputs, layer.input)(x)
+        expected = layer_scores(layer, entering, [(11, 0)], (12, 8))
+        np.testing.assert_allclose(values, expected, atol=2e-6)
+
+
+def test_the_model_stays_as_it_is(network):
+    def state():
+        layers = network._flatten_layers()
+        return [(id(x), sorted(vars(x)), len(x._inbound_nodes)) for x in layers]
+
+    x = images(1, size=(12, 8))
+    predicted = network.predict(x, verbose=0)
+    before = state(), network.to_json()
+    weights = network.get_weights()
+    visualization.attention_scores(network, x, [(3, 3)])
+    assert (state(), network.to_json()) == before
+    np.testing.assert_array_equal(network.predict(x, verbose=0), predicted)
+    for now, then in zip(network.get_weights(), weights, strict=True):
+        np.testing.assert_array_equal(now, then)
+
+
+def test_after_saving_and_loading(network, tmp_path):
+    network.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    x = images(1, size=(12, 8))
+    expected = visualization.attention_scores(network, x, [(3, 3)])
+    scores = visualization.attention_scores(loaded, x, [(3, 3)])
+    assert list(scores) == list(expected)
+    for name in scores:
+        np.testing.assert_array_equal(scores[name], expected[name])
+
+
+def augmented(name):
+    return AugmentedConv2D(9, 3, num_heads=3, key_depth=6, value_depth=3, name=name)
+
+
+def test_nested_models(network):
+    inner = keras.Sequential([keras.Input((12, 8, 9)), augmented("b")], name="inner")
+    middle_inputs = keras.Input((12, 8, 9))
+    middle = keras.Model(
+        middle_inputs, augmented("c")(inner(middle_inputs)), name="middle"
+    )
+    inputs = keras.Input((12, 8, 1))
+    x = augmented("a")(keras.layers.Rescaling(2.0)(inputs))
+    model = keras.Model(inputs, middle(x))
+    names = ["a", "middle/inner/b", "middle/c"]
+    assert visualization.augmented_layers(model) == names
+    a, b, c = model.get_layer("a"), inner.get_layer("b"), middle.get_layer("c")
+    for layer in (a, b, c):
+        sharpen(layer)
+
+    pixels = images(1, size=(12, 8))
+    scores = visualization.attention_scores(model, pixels, [(5, 5)])
+    entering_b = a(2 * pixels)
+    entering_c = b(entering_b)
+    for name, layer, entering in zip(
+        names, (a, b, c), (2 * pixels, entering_b, entering_c), strict=True
+    ):
+        expected = layer_scores(layer, entering, [(5, 5)], (12, 8))
+        np.testing.assert_allclose(scores[name], expected, atol=1e-5)
+
+
+def test_sequential_and_a_layer_called_twice():
+    layer = augmented("twice")
+    model = keras.Sequential([keras.Input((*SIZE, 9)), layer])
+    inputs = keras.Input((*SIZE, 9))
+    siamese = keras.Model(inputs, layer(layer(inputs)))
+    sharpen(layer)
+    x = images(9)
+    expected = layer_scores(layer, x, PIXELS)
+    for one in (model, siamese):
+        scores = visualization.attention_scores(one, x, PIXELS)
+        np.testing.assert_allclose(scores["twice"], expected, atol=2e-6)
+
+
+class Subclassed(keras.Model):
+    def __init__(self, backbone):
+        super().__init__()
+        self.backbone = backbone
+        self.own = augmented("own")
+
+    def call(self, x):
+        return self.own(self.backbone(x))
+
+
+def test_the_functional_part_of_a_subclassed_model():
+    inputs = keras.Input((*SIZE, 9))
+    backbone = keras.Model(inputs, augmented("inside")(inputs), name="backbone")
+    model = Subclassed(backbone)
+    x = images(9)
+    assert set(visualization.augmented_layers(model)) == {"backbone/inside", "own"}
+    scores = visualization.attention_scores(model, x, PIXELS, ["backbone/inside"])
+    expected = layer_scores(backbone.get_layer("inside"), x, PIXELS)
+    np.testing.assert_allclose(scores["backbone/inside"], expected, atol=2e-6)
+    with pytest.raises(ValueError, match=r"'own' cannot be seen.*layer_projections"):
+        visualization.attention_scores(model, x, PIXELS, ["own"])
+
+
+def looks_right(size=(5, 4), num_heads=2):
+    """A network in which each cell attends to its right neighbour.
+
+    Queries are 1 everywhere and keys 0, so only the tables speak: 30 for distance 0 in
+    height and for distance 1 in width.
+    """
+    inputs = keras.Input((*size, 1))
+    layer = AugmentedConv2D(
+        6, 3, num_heads=num_heads, key_depth=num_heads, value_depth=2, name="right"
+    )
+    model = keras.Model(inputs, layer(inputs))
+    height, width = size
+    for weight in layer.weights:
+        value = np.zeros(weight.shape)
+        if weight.path.endswith("qkv/bias"):
+            value[:num_heads] = 1
+        if weight.name == "relative_height":
+            value[height - 1] = 30
+        if weight.name == "relative_width":
+            value[width - 1 + 1] = 30
+        weight.assign(value)
+    return model
+
+
+def test_each_pixel_looks_at_its_right_neighbour():
+    model = looks_right()
+    queries = visualization.query_grid((5, 4))
+    x = images(1, batch=1, size=(5, 4))
+    scores = visualization.attention_scores(model, x, queries)["right"]
+    for index, (y, x) in enumerate(queries):
+        expected = np.zeros((5, 4))
+        if x + 1 < 4:
+            expected[y, x + 1] = 1
+        else:  # nothing to its right: all cells of its row are alike
+            expected[y] = 0.25
+        for head in range(2):
+            np.testing.assert_allclose(scores[0, head, index], expected, atol=1e-6)
+
+
+def test_relative_fields_of_right_lookers():
+    model = looks_right()
+    x = images(1, batch=1, size=(5, 4))
+    field = visualization.relative_fields(model, x, [(0, 0)])["right"]
+    expected = np.zeros((9, 7))
+    expected[4] += 30
+    expected[:, 4] += 30
+    np.testing.assert_allclose(field, np.broadcast_to(expected, (1, 2, 1, 9, 7)))
+
+
+def test_fields_are_what_keys_do_not_explain(network):
+    """softmax(q.k + field at the distances that are met) are the scores."""
+    x = images(1, size=(12, 8))
+    name, pixel, cell = "stage3_block2_conv1", (11, 3), (2, 0)
+    field = visualization.relative_fields(network, x, [pixel], [name])[name]
+    layer = visualization.projections(network, x, [name])[name]
+    height, width = layer.size
+    assert (height, width) == (3, 2)
+    y, x_ = cell
+    met = field[:, :, 0, height - 1 - y :, width - 1 - x_ :][..., :height, :width]
+    content = np.einsum("bnd,bnhwd->bnhw", layer.queries[:, :, y, x_], layer.keys)
+    logits = np.exp(content + met)
+    expected = logits / logits.sum(axis=(-2, -1), keepdims=True)
+    scores = visualization.attention_scores(network, x, [pixel], [name])[name]
+    np.testing.assert_allclose(scores[:, :, 0], expected, rtol=1e-5)
+
+
+def test_queries_are_pixels_and_cells_cover_their_centres():
+    cells = visualization.query_cells(
+        [(0, 0), (2, 3), (3, 4), (6, 9)], image_size=(7, 10), map_size=(2, 5)
+    )
+    assert cells.tolist() == [[0, 0], [0, 1], [1, 2], [1, 4]]
+    assert visualization.query_grid((4, 5), step=3) == [(1, 1), (1, 4)]
+
+
+def test_distance_and_entropy_of_known_patterns():
+    # One head looks two cells down, one to all four of a 2x2 block's cells alike.
+    scores = np.zeros((1, 2, 1, 4, 3), "float32")
+    scores[0, 0, 0, 2, 0] = 1
+    scores[0, 1, 0, :2, :2] = 0.25
+    queries, image_size = [(0, 0)], (8, 9)  # cells of 2 x 3 pixels
+    distance = visualization.mean_attention_distance(scores, queries, image_size)
+    expected = [[4, (0 + 2 + 3 + np.hypot(2, 3)) / 4]]
+    np.testing.assert_allclose(distance, expected, rtol=1e-6)
+    np.testing.assert_allclose(visualization.attention_entropy(scores), [[0, 2]])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layers": ["stem_conv"]}, "'stem_conv'; allowed: stage2_block1_conv1, stage"),
+        ({"queries": [(12, 0)]}, r"\(12, 0\); allowed: .* 0 to 11 and x from 0 to 7"),
+        ({"queries": [(0, -1)]}, r"\(0, -1\)"),
+        ({"queries": [(0, 1, 2)]}, r"\(0, 1, 2\)"),
+        ({"images": np.zeros((12, 8, 1))}, r"received shape \(12, 8, 1\)"),
+    ],
+)
+def test_mistakes_end_in_one_line(network, arguments, message):
+    arguments = {"images": images(1, size=(12, 8)), "queries": [(0, 0)]} | arguments
+    with pytest.raises(ValueError, match=message) as error:
+        visualization.attention_scores(network, **arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_models_without_attention_are_refused():
+    plain = models.build("resnet", depth=8, input_shape=(8, 8, 1), classes=3)
+    assert visualization.augmented_layers(plain) == []
+    with pytest.raises(ValueError, match="no AugmentedConv2D"):
+        visualization.attention_scores(plain, images(1, size=(8, 8)), [(0, 0)])
