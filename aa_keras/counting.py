@@ -20,7 +20,8 @@ import math
 import keras
 from keras import layers, tree
 
-from aa_keras.layers import AugmentedConv2D
+from aa_keras.layers import BAM, CBAM, SqueezeExcite
+from aa_keras.layers.self_attention import SelfAttention
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,8 +85,8 @@ def count(model, input_shape=None) -> Counts:
         input_shape = model.inputs[0].shape[1:]
     if None in tuple(input_shape):
         raise ValueError(
-            "input_shape must give all sizes where the model leaves some open. "
-            f"Received: {tuple(input_shape)}"
+            "input_shape must give all sizes where the model leaves some open; "
+            f"received {tuple(input_shape)}"
         )
     work = multiply_adds(model, (1, *input_shape), None)
     return Counts(
@@ -113,7 +114,7 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
     kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
     if kernels:
         raise ValueError(
-            f"layer must have a rule in aa_keras.counting.multiply_adds. Received: "
+            f"layer must have a rule in aa_keras.counting.multiply_adds; received "
             f"{type(layer).__name__} {layer.name!r} with the kernels {kernels}"
         )
     return MultiplyAdds()
@@ -127,39 +128,50 @@ def _(layer, input_shape, output_shape):
     # The kernel of a grouped or depthwise convolution is smaller by the groups. Border
     # positions count in full.
     positions = math.prod(_spatial(output_shape, layer.data_format))
-    return MultiplyAdds(projection=math.prod(layer.kernel.shape) * positions)
+    return MultiplyAdds(projection=_kernel(layer) * positions)
 
 
 @multiply_adds.register(layers.Dense)
 def _(layer, input_shape, output_shape):
-    return MultiplyAdds(
-        projection=math.prod(layer.kernel.shape) * math.prod(input_shape[:-1])
-    )
+    return MultiplyAdds(projection=_kernel(layer) * math.prod(input_shape[:-1]))
 
 
-@multiply_adds.register(AugmentedConv2D)
+@multiply_adds.register(SelfAttention)
 def _(layer, input_shape, output_shape):
-    height, width = (
-        math.ceil(side / layer.attention_downsampling)
-        for side in _spatial(output_shape, layer.data_format)
-    )
-    positions = height * width
-    projection = positions * (
-        math.prod(layer.qkv.kernel.shape)
-        + math.prod(layer.output_projection.kernel.shape)
-    )
-    if layer.convolution is not None:
-        projection += math.prod(layer.convolution.kernel.shape) * math.prod(
-            _spatial(output_shape, layer.data_format)
-        )
+    output_size = _spatial(output_shape, layer.data_format)
+    size = [math.ceil(side / layer.attention_downsampling) for side in output_size]
+    positions = math.prod(size)
+    projection = positions * (_kernel(layer.qkv) + _kernel(layer.output_projection))
+    if getattr(layer, "convolution", None) is not None:
+        projection += math.prod(output_size) * _kernel(layer.convolution)
     relative = 0
     if layer.position_encoding == "relative":
-        relative = positions * layer.key_depth * (2 * height - 1 + 2 * width - 1)
+        relative = positions * layer.key_depth * sum(2 * side - 1 for side in size)
     return MultiplyAdds(
         projection=projection,
         attention=positions**2 * (layer.key_depth + layer.value_depth),
         relative=relative,
     )
+
+
+@multiply_adds.register(SqueezeExcite)
+def _(layer, input_shape, output_shape):
+    return MultiplyAdds(projection=_kernel(layer.squeeze) + _kernel(layer.excite))
+
+
+@multiply_adds.register(CBAM)
+def _(layer, input_shape, output_shape):
+    # The hidden layer runs on the mean and on the maximum.
+    channel = 2 * (_kernel(layer.squeeze) + _kernel(layer.excite))
+    spatial = math.prod(output_shape[1:-1]) * _kernel(layer.spatial)
+    return MultiplyAdds(projection=channel + spatial)
+
+
+@multiply_adds.register(BAM)
+def _(layer, input_shape, output_shape):
+    channel = sum(_kernel(part) for part in layer.channel)
+    spatial = sum(_kernel(part) for part in layer.spatial)
+    return MultiplyAdds(projection=channel + math.prod(output_shape[1:-1]) * spatial)
 
 
 @multiply_adds.register(keras.Sequential)
@@ -191,3 +203,8 @@ def _(model, input_shape, output_shape):
 
 def _spatial(shape, data_format):
     return shape[1:-1] if data_format == "channels_last" else shape[2:]
+
+
+def _kernel(layer):
+    """The size of the kernel, 0 for a layer that has none."""
+    return math.prod(layer.kernel.shape) if hasattr(layer, "kernel") else 0

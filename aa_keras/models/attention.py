@@ -8,8 +8,7 @@ from typing import Any
 import keras
 
 from aa_keras.layers import AugmentedConv2D, attention_depths
-
-POSITION_ENCODINGS = ("relative", "none", "sine", "coordconv")
+from aa_keras.layers.self_attention import POSITION_ENCODINGS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,8 +51,8 @@ class Attention:
                 or not all(_is_integer(stage) for stage in stages)
             ):
                 raise ValueError(
-                    f"attention.{name} must be a list of stage numbers. "
-                    f"Received: {stages!r}"
+                    f"attention.{name} must be a list of stage numbers; "
+                    f"received {stages!r}"
                 )
             # A list from YAML and a tuple from Python are the same placement.
             object.__setattr__(self, name, tuple(stages))
@@ -61,25 +60,25 @@ class Attention:
             ratio = getattr(self, name)
             if not _is_number(ratio) or not 0 < ratio <= 1:
                 raise ValueError(
-                    f"attention.{name} must be above 0 and at most 1. "
-                    f"Received: {ratio!r}"
+                    f"attention.{name} must be above 0 and at most 1; "
+                    f"received {ratio!r}"
                 )
         for name, least in (("num_heads", 1), ("min_key_depth_per_head", 0)):
             number = getattr(self, name)
             if not _is_integer(number) or number < least:
                 raise ValueError(
-                    f"attention.{name} must be an integer of at least {least}. "
-                    f"Received: {number!r}"
+                    f"attention.{name} must be an integer of at least {least}; "
+                    f"received {number!r}"
                 )
         if self.position_encoding not in POSITION_ENCODINGS:
             raise ValueError(
-                f"attention.position_encoding must be one of {POSITION_ENCODINGS}. "
-                f"Received: {self.position_encoding!r}"
+                f"attention.position_encoding must be one of {POSITION_ENCODINGS}; "
+                f"received {self.position_encoding!r}"
             )
         if not set(self.downsampled_stages) <= set(self.stages):
             raise ValueError(
                 "attention.downsampled_stages must be among attention.stages "
-                f"{list(self.stages)}. Received: {list(self.downsampled_stages)}"
+                f"{list(self.stages)}; received {list(self.downsampled_stages)}"
             )
 
 
@@ -105,8 +104,8 @@ def resolve_attention(
     if not isinstance(attention, Attention):
         if not isinstance(attention, Mapping):
             raise ValueError(
-                "attention must be None, a mapping or an Attention. "
-                f"Received: {attention!r}"
+                "attention must be None, a mapping or an Attention; "
+                f"received {attention!r}"
             )
         allowed = [field.name for field in dataclasses.fields(Attention)]
         unknown = sorted(set(attention) - set(allowed), key=str)
@@ -127,8 +126,8 @@ def resolve_attention(
     out_of_range = [s for s in attention.stages if not 1 <= s <= num_stages]
     if out_of_range:
         raise ValueError(
-            f"attention.stages must be between 1 and {num_stages}. "
-            f"Received: {list(attention.stages)}"
+            f"attention.stages must be between 1 and {num_stages}; "
+            f"received {list(attention.stages)}"
         )
     return attention
 

@@ -5,6 +5,11 @@ import dataclasses
 import keras
 from keras import layers, ops
 
+CLASSIFIER_INITIALIZER = {
+    "class_name": "RandomNormal",
+    "config": {"mean": 0.0, "stddev": 0.01},
+}
+
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
@@ -43,13 +48,13 @@ def image_input(input_shape) -> keras.KerasTensor:
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "keras.config.image_data_format() must be 'channels_last' for "
-            f"aa_keras.models. Received: {keras.config.image_data_format()!r}"
+            f"aa_keras.models; received {keras.config.image_data_format()!r}"
         )
     input_shape = tuple(input_shape)
     if len(input_shape) != 3 or input_shape[-1] is None:
         raise ValueError(
             "input_shape must be (height, width, channels); height and width may be "
-            f"None. Received: {input_shape}"
+            f"None; received {input_shape}"
         )
     return keras.Input(input_shape, name="image")
 
@@ -78,7 +83,16 @@ def parameter_free_shortcut(x, filters, strides, name):
     return x
 
 
-def head(x, *, include_top, pooling, classes, classifier_activation, dropout=0.0):
+def head(
+    x,
+    *,
+    include_top,
+    pooling,
+    classes,
+    classifier_activation,
+    dropout=0.0,
+    kernel_initializer=CLASSIFIER_INITIALIZER,
+):
     """Returns the output of a classification network on the last feature map `x`.
 
     Args:
@@ -88,6 +102,7 @@ def head(x, *, include_top, pooling, classes, classifier_activation, dropout=0.0
         classes: number of classes.
         classifier_activation: activation of the dense layer; `None` for logits.
         dropout: rate of the dropout before the dense layer.
+        kernel_initializer: initializer of the dense layer.
 
     Raises:
         ValueError: for an unknown `pooling` or fewer than one class.
@@ -99,12 +114,12 @@ def head(x, *, include_top, pooling, classes, classifier_activation, dropout=0.0
     }
     if pooling not in poolings:
         raise ValueError(
-            f"pooling must be one of {list(poolings)}. Received: {pooling!r}"
+            f"pooling must be one of {list(poolings)}; received {pooling!r}"
         )
     if not include_top:
         return x if pooling is None else poolings[pooling](name=f"{pooling}_pool")(x)
     if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes must be a positive integer. Received: {classes!r}")
+        raise ValueError(f"classes must be a positive integer; received {classes!r}")
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
     if dropout:
         x = layers.Dropout(dropout, name="dropout")(x)
@@ -112,7 +127,7 @@ def head(x, *, include_top, pooling, classes, classifier_activation, dropout=0.0
     return layers.Dense(
         classes,
         activation=classifier_activation,
-        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        kernel_initializer=kernel_initializer,
         dtype="float32",
         name="predictions",
     )(x)

@@ -1,4 +1,4 @@
-"""ResNet, plain, attention-augmented, or with another attention on its channels."""
+"""ResNet, plain, attention-augmented, or with other attention on its channels."""
 
 import functools
 
@@ -169,7 +169,7 @@ def build_resnet(
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.2.
     """
     if depth not in DEPTHS:
-        raise ValueError(f"depth must be one of {sorted(DEPTHS)}. Received: {depth!r}")
+        raise ValueError(f"depth must be one of {sorted(DEPTHS)}; received {depth!r}")
     kind, num_blocks = DEPTHS[depth]
     stem, stem_strides, stages, block, shortcut = KINDS[kind]
     attention = resolve_attention(attention, ATTENTION[kind], len(stages))
@@ -182,14 +182,13 @@ def build_resnet(
         augmentable = stage_convolution(attention, number)
         for index in range(num_blocks[number - 1]):
             strides = stage.strides if index == 0 else 1
-            convolution_handed_in = functools.partial(
-                augmentable, kernel_initializer=KERNEL_INITIALIZER, max_size=size
-            )
             x = block(
                 x,
                 stage.filters,
                 strides,
-                convolution_handed_in,
+                functools.partial(
+                    augmentable, kernel_initializer=KERNEL_INITIALIZER, max_size=size
+                ),
                 gate,
                 shortcut,
                 name=f"stage{number}_block{index + 1}",

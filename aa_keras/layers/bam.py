@@ -1,0 +1,135 @@
+"""The bottleneck attention module (BAM)."""
+
+import keras
+from keras import layers, ops
+
+from aa_keras.layers import validation
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class BAM(layers.Layer):
+    """Adds to a feature map its product with one map of channels plus positions.
+
+    `outputs = inputs + inputs * sigmoid(channel(inputs) + spatial(inputs))`, where
+    `channel` is a hidden layer on the mean over height and width, and `spatial` is a
+    1x1 convolution to fewer channels, two dilated 3x3 convolutions and a 1x1
+    convolution to one channel. Both end in batch normalisation; all but the last layer
+    of each have a ReLU, as in the authors' code (the paper's equations leave it out).
+
+    Args:
+        ratio: int, the channels over those of the hidden layers.
+        dilation_rate: int, dilation of the 3x3 convolutions.
+        momentum: float, momentum of the batch normalisation.
+        kernel_initializer: initializer of all kernels.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Call arguments:
+        inputs: the feature map.
+        training: bool, whether batch normalisation uses the batch's statistics.
+
+    Input shape:
+        `(batch, height, width, channels)`
+
+    Output shape:
+        as the input
+
+    Raises:
+        ValueError: if `ratio` or `dilation_rate` is not a positive integer.
+
+    Reference:
+        - Park et al., "BAM: Bottleneck Attention Module", BMVC 2018, section 3.
+
+    Example:
+
+    >>> aa_keras.layers.BAM()(images).shape
+    TensorShape([8, 32, 32, 64])
+    """
+
+    def __init__(
+        self,
+        ratio=16,
+        dilation_rate=4,
+        momentum=0.9,
+        kernel_initializer="he_normal",
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.ratio = validation.positive_int("ratio", ratio)
+        self.dilation_rate = validation.positive_int("dilation_rate", dilation_rate)
+        self.momentum = momentum
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        squeezed = max(channels // self.ratio, 1)
+        self.channel = [
+            self._dense(squeezed, "relu", "channel_squeeze"),
+            self._dense(channels, None, "channel_excite"),
+            self._normalization("channel_bn"),
+        ]
+        self.spatial = [
+            self._convolution(squeezed, 1, 1, "relu", "spatial_squeeze"),
+            self._convolution(squeezed, 3, self.dilation_rate, "relu", "spatial_conv1"),
+            self._convolution(squeezed, 3, self.dilation_rate, "relu", "spatial_conv2"),
+            self._convolution(1, 1, 1, None, "spatial_excite"),
+            self._normalization("spatial_bn"),
+        ]
+        for branch, shape in (
+            (self.channel, (input_shape[0], channels)),
+            (self.spatial, tuple(input_shape)),
+        ):
+            for layer in branch:
+                layer.build(shape)
+                shape = layer.compute_output_shape(shape)
+
+    def _dense(self, units, activation, name):
+        return layers.Dense(
+            units,
+            activation=activation,
+            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _convolution(self, filters, kernel_size, dilation_rate, activation, name):
+        return layers.Conv2D(
+            filters,
+            kernel_size,
+            padding="same",
+            dilation_rate=dilation_rate,
+            activation=activation,
+            data_format="channels_last",
+            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
+            dtype=self.dtype_policy,
+            name=name,
+        )
+
+    def _normalization(self, name):
+        return layers.BatchNormalization(
+            momentum=self.momentum, epsilon=1e-5, dtype=self.dtype_policy, name=name
+        )
+
+    def call(self, inputs, training=None):
+        *channel, channel_normalization = self.channel
+        *spatial, spatial_normalization = self.spatial
+        by_channel = ops.mean(inputs, axis=(1, 2))
+        for layer in channel:
+            by_channel = layer(by_channel)
+        by_channel = channel_normalization(by_channel, training=training)
+        by_position = inputs
+        for layer in spatial:
+            by_position = layer(by_position)
+        by_position = spatial_normalization(by_position, training=training)
+        weights = ops.sigmoid(by_channel[:, None, None, :] + by_position)
+        return inputs + inputs * weights
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "ratio": self.ratio,
+            "dilation_rate": self.dilation_rate,
+            "momentum": self.momentum,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }

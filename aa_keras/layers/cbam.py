@@ -1,0 +1,100 @@
+"""The convolutional block attention module (CBAM)."""
+
+import keras
+from keras import layers, ops
+
+from aa_keras.layers import validation
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class CBAM(layers.Layer):
+    """Weighs the channels, then the positions, of a feature map.
+
+    Channels: `x = inputs * sigmoid(f(mean(inputs)) + f(max(inputs)))` over height and
+    width, with one `f(y) = W_2 relu(W_1 y)` for both. Positions:
+    `outputs = x * sigmoid(convolution([mean(x), max(x)]))` over the channels.
+
+    Args:
+        ratio: int, the channels over the units of the hidden layer of `f`.
+        kernel_size: int, size of the spatial convolution.
+        kernel_initializer: initializer of all kernels.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Input shape:
+        `(batch, height, width, channels)`
+
+    Output shape:
+        as the input
+
+    Raises:
+        ValueError: if `ratio` or `kernel_size` is not a positive integer.
+
+    Reference:
+        - Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018,
+          section 3.
+
+    Example:
+
+    >>> aa_keras.layers.CBAM()(images).shape
+    TensorShape([8, 32, 32, 64])
+    """
+
+    def __init__(
+        self, ratio=16, kernel_size=7, kernel_initializer="he_normal", **kwargs
+    ):
+        super().__init__(**kwargs)
+        self.ratio = validation.positive_int("ratio", ratio)
+        self.kernel_size = validation.positive_int("kernel_size", kernel_size)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build(self, input_shape):
+        channels = input_shape[-1]
+        squeezed = max(channels // self.ratio, 1)
+        common = {"use_bias": False, "dtype": self.dtype_policy}
+        self.squeeze = layers.Dense(
+            squeezed,
+            activation="relu",
+            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
+            name="squeeze",
+            **common,
+        )
+        self.excite = layers.Dense(
+            channels,
+            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
+            name="excite",
+            **common,
+        )
+        self.spatial = layers.Conv2D(
+            1,
+            self.kernel_size,
+            padding="same",
+            activation="sigmoid",
+            data_format="channels_last",
+            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
+            name="spatial",
+            **common,
+        )
+        self.squeeze.build((None, channels))
+        self.excite.build((None, squeezed))
+        self.spatial.build((*input_shape[:-1], 2))
+
+    def call(self, inputs):
+        x = inputs
+        mean = self.excite(self.squeeze(ops.mean(x, axis=(1, 2))))
+        largest = self.excite(self.squeeze(ops.max(x, axis=(1, 2))))
+        x = x * ops.sigmoid(mean + largest)[:, None, None, :]
+        described = ops.concatenate(
+            [ops.mean(x, axis=-1, keepdims=True), ops.max(x, axis=-1, keepdims=True)],
+            axis=-1,
+        )
+        return x * self.spatial(described)
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        return super().get_config() | {
+            "ratio": self.ratio,
+            "kernel_size": self.kernel_size,
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+        }
