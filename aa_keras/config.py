@@ -80,12 +80,50 @@ class RetinaNet(Network):
 
 
 class Data(Section):
+    """The images: which, where they lie, and what is done to them.
+
+    The `*_options` are the arguments of the functions of `aa_keras.data`.
+    """
+
     name: str
     batch_size: Positive
     image_size: Positive
-    augmentation: Literal["none", "crop", "cifar", "inception", "scale_jitter"] = "none"
+    augmentation: Literal[
+        "none", "crop", "flip", "cifar", "inception", "scale_jitter"
+    ] = "none"
     data_dir: str | None = None
     download: bool = False
+    validation_examples: Annotated[int, Field(ge=0)] = 0
+    corrupt_images: Literal["stop", "skip"] = "stop"
+    central_crop: Annotated[float, Field(gt=0, le=1)] | None = None
+    scale_range: Annotated[
+        list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)
+    ] = [0.8, 1.2]
+    rand_augment: Annotated[float, Field(gt=0, le=1)] | None = None
+    mixup: Annotated[float, Field(gt=0)] | None = None
+    cutmix: Annotated[float, Field(gt=0)] | None = None
+
+    @property
+    def source_options(self):
+        return self.model_dump(
+            include={
+                "name",
+                "data_dir",
+                "download",
+                "validation_examples",
+                "corrupt_images",
+            }
+        )
+
+    @property
+    def preprocessing_options(self):
+        return self.model_dump(include={"image_size", "central_crop"})
+
+    @property
+    def training_options(self):
+        return self.model_dump(
+            include={"augmentation", "batch_size", "rand_augment", "mixup", "cutmix"}
+        )
 
 
 class SGD(Section):

@@ -1,31 +1,101 @@
-"""Random changes to one training image, each a pure function of image and seed."""
+"""Random changes to training images, each a pure function of images and a seed.
+
+Each works eagerly and inside `tf.data` alike. A change takes a whole batch, which
+costs a small image far less than a call of its own. The crop of the Inception papers
+is a choice of a window of one image, made before the image is decoded, so that the
+rest of it need not be.
+"""
+
+import dataclasses
+from collections.abc import Callable
 
 import tensorflow as tf
 
 
-def pad_and_crop(image, seed, *, padding):
-    """Pads with zeros on every side and cuts the original size out of it anywhere."""
-    padded = tf.pad(image, [[padding, padding], [padding, padding], [0, 0]])
-    return tf.image.stateless_random_crop(padded, tf.shape(image), seed)
+def pad_and_crop(images, seed, *, padding):
+    """Pads with zeros on every side and cuts the original size out of it anywhere.
+
+    Args:
+        images: (batch, height, width, channels).
+        seed: Integers of shape (2,).
+        padding: Pixels on each side.
+    """
+    batch, height, width = tf.unstack(tf.shape(images)[:3])
+    padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
+    corners = tf.random.stateless_uniform(
+        (2, batch, 1), seed, maxval=2 * padding + 1, dtype=tf.int32
+    )
+    rows, columns = corners[0] + tf.range(height), corners[1] + tf.range(width)
+    # Row by row and pixel by pixel: twice as fast as one gather with both indices.
+    cropped = tf.gather(
+        tf.gather(padded, rows, batch_dims=1), columns, axis=2, batch_dims=1
+    )
+    return tf.ensure_shape(cropped, images.shape)
 
 
-def flip(image, seed):
-    """Mirrors left and right with probability one half."""
-    return tf.image.stateless_random_flip_left_right(image, seed)
+def flip(images, seed):
+    """Mirrors left and right, each image with probability one half."""
+    coins = tf.random.stateless_uniform((tf.shape(images)[0], 1, 1, 1), seed)
+    return tf.where(coins < 0.5, tf.reverse(images, [2]), images)
 
 
-def _crop(image, seed):
-    return pad_and_crop(image, seed, padding=image.shape[0] // 8)
+def inception_window(shape, seed):
+    """A part of an image of 8 to 100 % of its area and aspect ratio 3/4 to 4/3.
+
+    Args:
+        shape: Integers (height, width, channels).
+        seed: Integers of shape (2,).
+
+    Returns:
+        Integers (y, x, height, width); all of the image if ten attempts fail.
+
+    Reference:
+        - Szegedy et al., "Going deeper with convolutions", section 6.
+    """
+    begin, size, _ = tf.image.stateless_sample_distorted_bounding_box(
+        shape,
+        tf.zeros((1, 0, 4)),
+        seed,
+        min_object_covered=0.0,
+        aspect_ratio_range=(3 / 4, 4 / 3),
+        area_range=(0.08, 1.0),
+        max_attempts=10,
+        use_image_if_no_bounding_boxes=True,
+    )
+    return tf.concat([begin[:2], size[:2]], axis=0)
 
 
-def _cifar(image, seed):
+def _nothing(images, seed):
+    return images
+
+
+def _crop(images, seed):
+    return pad_and_crop(images, seed, padding=images.shape[1] // 8)
+
+
+def _cifar(images, seed):
     # Section 4.1 of the paper: flip, pad to 40 pixels and crop 32.
     crop_seed, flip_seed = tf.unstack(tf.random.split(seed, 2))
-    return flip(pad_and_crop(image, crop_seed, padding=4), flip_seed)
+    return flip(pad_and_crop(images, crop_seed, padding=4), flip_seed)
+
+
+@dataclasses.dataclass(frozen=True)
+class Augmentation:
+    """What a name in an experiment file means.
+
+    Args:
+        change: A function of images of the network's size and a seed.
+        window: A function of the shape of a stored image and a seed, or `None`.
+    """
+
+    change: Callable
+    window: Callable | None = None
 
 
 AUGMENTATIONS = {
-    "none": lambda image, seed: image,
-    "crop": _crop,
-    "cifar": _cifar,
+    "none": Augmentation(_nothing),
+    "crop": Augmentation(_crop),
+    "flip": Augmentation(flip),
+    "cifar": Augmentation(_cifar),
+    "inception": Augmentation(flip, inception_window),
 }

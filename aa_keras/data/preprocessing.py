@@ -7,17 +7,23 @@ import tensorflow as tf
 
 @dataclasses.dataclass(frozen=True)
 class Preprocessing:
-    """Resizes to a fixed size and normalises each channel.
+    """Cuts, resizes to a fixed size, and normalises each channel.
+
+    A pure function: it may be part of a served graph, for images of any size.
 
     Args:
         image_size: Height and width of the result, in pixels.
         mean: Mean of each channel over the training images, in 0..1.
         std: Standard deviation of each channel, in 0..1.
+        central_crop: Side of the square that is cut out of the centre, as a part of
+            the short side of the image, above 0 and at most 1; `None` cuts nothing
+            and an image that is not square is squeezed.
     """
 
     image_size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    central_crop: float | None = None
 
     @property
     def channels(self):
@@ -26,6 +32,17 @@ class Preprocessing:
     @property
     def output_shape(self):
         return (self.image_size, self.image_size, self.channels)
+
+    def crop(self, images):
+        """The central square of (..., height, width, channels)."""
+        if self.central_crop is None:
+            return images
+        height, width = tf.unstack(tf.shape(images)[-3:-1])
+        short_side = tf.cast(tf.minimum(height, width), tf.float32)
+        side = tf.cast(tf.round(short_side * self.central_crop), tf.int32)
+        side = tf.maximum(side, 1)
+        y, x = (height - side) // 2, (width - side) // 2
+        return images[..., y : y + side, x : x + side, :]
 
     def resize(self, images):
         """uint8 or float (..., height, width, channels), 0..255, to the image size."""
@@ -42,4 +59,4 @@ class Preprocessing:
 
     def __call__(self, images):
         """uint8 (..., height, width, channels) to float32 of the output shape."""
-        return self.normalize(self.resize(images))
+        return self.normalize(self.resize(self.crop(images)))

@@ -1,0 +1,132 @@
+"""Pictures in folders: one folder a class, with or without one folder a split."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+SPLITS = ("train", "validation", "test")
+SHUFFLE_SEED = 0  # of the carved splits: the same for every run, whatever its seed
+
+
+@dataclasses.dataclass(frozen=True)
+class Tree:
+    """Class names, and by split the paths and labels of the pictures."""
+
+    class_names: tuple[str, ...]
+    splits: dict[str, tuple[np.ndarray, np.ndarray]]
+
+    def records(self, split, key=None):
+        """The files of a split, as `Source.records`."""
+        paths, labels = (tf.constant(column) for column in self.splits[split])
+        order = tf.range(len(paths))
+        if key is not None:
+            order = tf.random.experimental.stateless_shuffle(order, key)
+        return tf.data.Dataset.from_tensor_slices(order).map(
+            lambda index: {
+                "image": tf.io.read_file(paths[index]),
+                "label": labels[index],
+                "name": paths[index],
+            },
+            num_parallel_calls=tf.data.AUTOTUNE,
+            deterministic=True,
+        )
+
+
+def find(data_dir, validation_examples=0):
+    """Lists DATA_DIR/SPLIT/CLASS/* or DATA_DIR/CLASS/*.
+
+    Without folders for the splits, every fifth picture of a class is the test split.
+    With a folder `validation` but none `test`, the former is the test split, as in
+    ImageNet.
+
+    Raises:
+        ValueError: If there are no such folders, in one line.
+    """
+    if data_dir is None or not Path(data_dir).is_dir():
+        raise ValueError(
+            f"data.data_dir: received {data_dir!r}; allowed: with image_folder, a "
+            "folder DATA_DIR/train/CLASS/*.jpg or DATA_DIR/CLASS/*.jpg"
+        )
+    root = Path(data_dir)
+    folders = {name: root / name for name in SPLITS if (root / name).is_dir()}
+    if "train" in folders:
+        class_names = _class_names(folders["train"])
+        splits = {name: _list(path, class_names) for name, path in folders.items()}
+        if "test" not in splits:
+            if "validation" not in splits:
+                raise ValueError(
+                    f"data.data_dir: {root} has a folder train alone; allowed: a "
+                    "folder test or validation beside it, or no folders for splits"
+                )
+            splits["test"] = splits.pop("validation")
+    else:
+        class_names = _class_names(root)
+        paths, labels = _list(root, class_names)
+        test = np.zeros(len(paths), bool)
+        for label in range(len(class_names)):
+            test[np.flatnonzero(labels == label)[4::5]] = True
+        splits = {
+            "train": (paths[~test], labels[~test]),
+            "test": (paths[test], labels[test]),
+        }
+    if validation_examples:
+        splits = _carve(splits, validation_examples)
+    return Tree(class_names, splits)
+
+
+def _class_names(root):
+    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    if len(names) < 2:
+        raise ValueError(
+            f"data.data_dir: {root} has {len(names)} folders; allowed: one for each "
+            "class, at least 2"
+        )
+    return tuple(names)
+
+
+def _list(root, class_names):
+    unknown = sorted({p.name for p in root.iterdir() if p.is_dir()} - set(class_names))
+    if unknown:
+        raise ValueError(
+            f"data.data_dir: {root} has the class {unknown[0]!r}; allowed: the "
+            "classes of the folder train"
+        )
+    found = [
+        (str(path), label)
+        for label, name in enumerate(class_names)
+        for path in sorted((root / name).glob("*"))
+        if path.suffix.lower() in SUFFIXES
+    ]
+    if not found:
+        raise ValueError(
+            f"data.data_dir: {root} holds no pictures; allowed: "
+            f"{', '.join(sorted(SUFFIXES))} in one folder a class"
+        )
+    paths, labels = zip(*found, strict=True)
+    return np.array(paths), np.array(labels, np.int64)
+
+
+def _carve(splits, validation_examples):
+    if "validation" in splits:
+        raise ValueError(
+            f"data.validation_examples: received {validation_examples}; allowed: 0 "
+            "for a folder with a validation split of its own"
+        )
+    paths, labels = splits["train"]
+    if validation_examples >= len(paths):
+        raise ValueError(
+            f"data.validation_examples: received {validation_examples}; allowed: less "
+            f"than {len(paths)}, the number of training images"
+        )
+    # The listing goes class by class; a run of it would hold few of the classes.
+    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(paths))
+    validation = np.zeros(len(paths), bool)
+    validation[order[:validation_examples]] = True
+    return {
+        **splits,
+        "train": (paths[~validation], labels[~validation]),
+        "validation": (paths[validation], labels[validation]),
+    }
