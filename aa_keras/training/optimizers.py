@@ -19,7 +19,8 @@ def build_optimizer(optimizer, *, learning_rate, ema=None, accumulate_steps=1):
         "learning_rate": learning_rate,
         "global_clipnorm": optimizer.get("clip_norm"),
         "use_ema": ema is not None,
-        "ema_momentum": ema if ema is not None else 0.99,
+        # Keras averages after every train step, also those that change no weight.
+        "ema_momentum": 0.99 if ema is None else ema ** (1 / accumulate_steps),
         "gradient_accumulation_steps": accumulate_steps if accumulate_steps > 1 else None,
     }
     if optimizer["name"] == "sgd":

@@ -75,5 +75,5 @@ def build_schedule(schedule, *, learning_rate, epochs, steps_per_epoch):
             staircase=True,
         )
     else:
-        after = schedules.PiecewiseConstantDecay([], [learning_rate])
+        after = schedules.ExponentialDecay(learning_rate, 1, decay_rate=1.0)
     return LinearWarmup(after, warmup_steps) if warmup_steps else after

@@ -1,0 +1,54 @@
+# `make demo` and `make test` set themselves up on a machine with Python 3.11 to 3.13.
+SHELL := /bin/sh
+VENV := .venv
+RUN := $(VENV)/bin/python
+# The first Python in range that really starts: version managers leave names that do not.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
+	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
+	2>/dev/null && echo $$p && break; done)
+
+.PHONY: help demo test test-slow lint format bench bench-layer bench-models \
+	bench-data bench-serving tables clean
+
+help: ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+demo: $(VENV)/.demo ## train, evaluate, export and look: five minutes on two cores
+	$(RUN) experiments/quickstart/demo.py
+
+test: $(VENV)/.dev ## all tests but the long ones
+	$(RUN) -m pytest -q -m "not slow"
+
+test-slow: $(VENV)/.dev ## the long ones
+	$(RUN) -m pytest -q -m slow
+
+lint: $(VENV)/.dev ## style and format
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+
+format: $(VENV)/.dev ## mend what lint finds
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+bench: bench-layer bench-models bench-data bench-serving ## all benchmarks
+
+bench-layer bench-models bench-data bench-serving: bench-%: $(VENV)/.dev
+	$(RUN) benchmarks/$*.py
+
+tables: $(VENV)/.demo ## every row of the paper's tables: claimed, built, measured
+	$(RUN) -m aa_keras tables
+
+clean: ## remove the environment and all runs
+	rm -rf $(VENV) runs
+
+# The stamps make a second call install nothing.
+$(VENV)/.demo: requirements.txt pyproject.toml
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found; make PYTHON=..." >&2; exit 1; }
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.demo requirements-dev.txt
+	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@

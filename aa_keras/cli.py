@@ -1,0 +1,144 @@
+"""The command line. Nothing else imports this module.
+
+TensorFlow is loaded inside the commands that need it, so that `--help` and a mistake
+in an experiment file are answered at once.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import traceback
+
+import click
+
+from aa_keras import __version__, config
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="aa-keras")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+def cli(traceback):
+    """Attention-augmented convolutional networks for Keras."""
+
+
+@cli.command()
+@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@click.option("--workdir", required=True, type=click.Path(), help="Where all of it goes.")
+@click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
+)
+@click.option("--smoke", is_flag=True, help="Two steps and one batch of evaluation.")
+def train(experiment, workdir, overrides, smoke):
+    """Train an experiment, or go on where it was interrupted."""
+    defaults = ("data.batch_size=2", "train.jit_compile=false") if smoke else ()
+    loaded = config.load(experiment, (*defaults, *overrides))
+    with quiet_import():
+        from aa_keras import training
+    result = training.train(loaded, workdir, smoke=smoke, report=click.echo)
+    click.echo(_metrics_line(result["name"], result["metrics"]["test"]))
+
+
+@cli.command()
+@click.argument("workdir", metavar="DIR", type=click.Path())
+@click.option("--split", default="test", show_default=True, metavar="NAME")
+def evaluate(workdir, split):
+    """Measure a finished run on a whole split."""
+    with quiet_import():
+        from aa_keras import training
+    metrics = training.evaluate(workdir, split)
+    click.echo(_metrics_line(f"{workdir} {split}", metrics))
+
+
+@cli.command()
+@click.argument("workdir", metavar="DIR", type=click.Path())
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.option("--top", default=3, show_default=True, type=click.IntRange(1))
+def predict(workdir, images, top):
+    """Name the classes of image files."""
+    with quiet_import():
+        from aa_keras import export, training
+    run = training.load_run(workdir)
+    for path, probabilities in zip(images, export.predict_images(run, images)):
+        best = sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:top]
+        names = "  ".join(f"{run.class_names[i]} {p:.4f}" for i, p in best)
+        click.echo(f"{path}: {names}")
+
+
+@cli.command(name="export")
+@click.argument("workdir", metavar="DIR", type=click.Path())
+@click.argument("out", type=click.Path())
+@click.option(
+    "--format",
+    "file_format",
+    type=click.Choice(["saved_model", "onnx", "litert"]),
+    default="saved_model",
+    show_default=True,
+)
+def export_(workdir, out, file_format):
+    """Write OUT/<version>/ for serving, checked by loading it again."""
+    with quiet_import():
+        from aa_keras import export
+    click.echo(export.export(workdir, out, format=file_format))
+
+
+@cli.command()
+@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@click.option(
+    "--format", "output", type=click.Choice(["text", "json"]), default="text"
+)
+def summary(experiment, output):
+    """Parameters and FLOPs of an experiment's network, beside the paper's claim."""
+    loaded = config.load(experiment)
+    with quiet_import():
+        from aa_keras import report
+    rows = report.summarize(loaded)
+    click.echo(json.dumps(rows, indent=2) if output == "json" else report.as_text(rows))
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Silences what TensorFlow's libraries write to stderr while they are loaded.
+
+    They do so before any log level is read; an exception comes through all the same.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    sys.stderr.flush()
+    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    try:
+        import tensorflow  # noqa: F401
+
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+def main(arguments=None):
+    """Runs a command. A mistake of the user is one line on stderr and status 2."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        sys.exit(cli.main(arguments, prog_name="aa-keras", standalone_mode=False))
+    except click.ClickException as error:
+        _fail(error.format_message(), 2)
+    except click.Abort:
+        _fail("interrupted; the same command goes on from the last checkpoint", 130)
+    except (ValueError, OSError, RuntimeError) as error:
+        if "--traceback" in arguments:
+            traceback.print_exc()
+        _fail(error, 1 if isinstance(error, RuntimeError) else 2)
+
+
+def _fail(error, status):
+    click.echo(f"aa-keras: error: {' '.join(str(error).split())}", err=True)
+    sys.exit(status)
+
+
+def _metrics_line(title, metrics):
+    values = "  ".join(
+        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
+        for name, value in metrics.items()
+    )
+    return f"{title}: {values}"

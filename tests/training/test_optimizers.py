@@ -1,0 +1,128 @@
+"""Updates against the textbook, on one small layer."""
+
+import keras
+import numpy as np
+import pytest
+
+from aa_keras.layers import AugmentedConv2D
+from aa_keras.training.optimizers import build_optimizer, decay_kernels, is_kernel
+
+SGD = {
+    "name": "sgd",
+    "momentum": 0.9,
+    "nesterov": False,
+    "weight_decay": 0.1,
+    "clip_norm": None,
+}
+
+
+def dense_model():
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    model.layers[0].set_weights(
+        [np.arange(6, dtype="float32").reshape(3, 2) / 7, np.array([0.5, -0.5], "f")]
+    )
+    return model
+
+
+def inputs(batch=4):
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(batch, 3)).astype("f"), np.ones((batch, 2), "f")
+
+
+def squared_error_gradients(x, y, kernel, bias):
+    """Of the mean over batch and outputs of (x kernel + bias - y)^2."""
+    error = 2 * (x @ kernel + bias - y) / y.size
+    return x.T @ error, error.sum(0)
+
+
+def test_sgd_decays_kernels_by_the_rate_that_is_stated_and_biases_not_at_all():
+    model = dense_model()
+    kernel, bias = model.layers[0].get_weights()
+    x, y = inputs()
+    optimizer = build_optimizer(SGD, learning_rate=0.5)
+    decay_kernels(model, optimizer, SGD["weight_decay"])
+    model.compile(optimizer, "mse")
+    velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
+    for _ in range(3):
+        gradients = squared_error_gradients(x, y, kernel, bias)
+        gradients = (gradients[0] + 0.1 * kernel, gradients[1])
+        velocity = [0.9 * v - 0.5 * g for v, g in zip(velocity, gradients, strict=True)]
+        kernel, bias = kernel + velocity[0], bias + velocity[1]
+        model.train_on_batch(x, y)
+    for got, expected in zip(model.get_weights(), (kernel, bias), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_adamw_decays_decoupled_and_kernels_alone():
+    model = dense_model()
+    kernel, bias = model.layers[0].get_weights()
+    options = {"name": "adamw", "weight_decay": 0.1, "clip_norm": None}
+    optimizer = build_optimizer(options, learning_rate=0.01)
+    decay_kernels(model, optimizer, options["weight_decay"])
+    x, y = inputs()
+    model.compile(optimizer, "mse")
+    model.train_on_batch(x, y)
+    # Adam's first step is the sign of the gradient; decay takes 0.01 * 0.1 of w.
+    gradients = squared_error_gradients(x, y, kernel, bias)
+    expected = (
+        kernel - 0.001 * kernel - 0.01 * np.sign(gradients[0]),
+        bias - 0.01 * np.sign(gradients[1]),
+    )
+    for got, value in zip(model.get_weights(), expected, strict=True):
+        # Adam's epsilon shows in the sixth digit.
+        np.testing.assert_allclose(got, value, atol=1e-5)
+
+
+def test_accumulated_small_batches_equal_one_large_batch():
+    x, y = inputs(batch=8)
+    options = {**SGD, "weight_decay": 0.0}
+    large, small = dense_model(), dense_model()
+    large.compile(build_optimizer(options, learning_rate=0.5), "mse")
+    small.compile(build_optimizer(options, learning_rate=0.5, accumulate_steps=4), "mse")
+    for _ in range(3):
+        large.train_on_batch(x, y)
+        for start in range(0, 8, 2):
+            small.train_on_batch(x[start : start + 2], y[start : start + 2])
+    for got, expected in zip(small.get_weights(), large.get_weights(), strict=True):
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(large.get_weights()[0], dense_model().get_weights()[0])
+
+
+def test_gradients_are_clipped_by_their_common_norm():
+    model = dense_model()
+    before = model.get_weights()
+    x, y = inputs()
+    options = {**SGD, "momentum": 0.0, "weight_decay": 0.0, "clip_norm": 0.01}
+    model.compile(build_optimizer(options, learning_rate=1.0), "mse")
+    model.train_on_batch(x, 100 * y)
+    moved = [a - b for a, b in zip(model.get_weights(), before, strict=True)]
+    np.testing.assert_allclose(
+        np.sqrt(sum((m**2).sum() for m in moved)), 0.01, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+def test_the_average_of_the_weights_is_what_remains(momentum):
+    model = dense_model()
+    x, y = inputs()
+    options = {**SGD, "momentum": 0.0, "weight_decay": 0.0}
+    model.compile(build_optimizer(options, learning_rate=0.1, ema=momentum), "mse")
+    kernel, bias = model.layers[0].get_weights()
+    average = None  # Keras starts it with the weights after the first update
+    for _ in range(3):
+        gradients = squared_error_gradients(x, y, kernel, bias)
+        kernel, bias = kernel - 0.1 * gradients[0], bias - 0.1 * gradients[1]
+        start = kernel if average is None else average
+        average = momentum * start + (1 - momentum) * kernel
+    model.fit(x, y, epochs=3, batch_size=4, verbose=0)
+    np.testing.assert_allclose(model.layers[0].kernel, average, rtol=1e-4)
+
+
+def test_only_kernels_of_an_augmented_convolution_decay():
+    layer = AugmentedConv2D(8, 3, num_heads=2, key_depth=4, value_depth=4)
+    layer.build((None, 5, 7, 3))
+    assert {v.path.split("/", 1)[1] for v in layer.trainable_variables if is_kernel(v)} == {
+        "convolution/kernel",
+        "qkv/kernel",
+        "output_projection/kernel",
+    }
