@@ -5,6 +5,7 @@ from aa_keras.visualization.figures import (
     draw_relative_fields,
     draw_relative_tables,
 )
+from aa_keras.visualization.page import write_attention_page
 from aa_keras.visualization.projections import (
     Projections,
     augmented_layers,
@@ -32,6 +33,7 @@ __all__ = [
     "draw_attention_maps",
     "draw_relative_fields",
     "draw_relative_tables",
+    "write_attention_page",
     "Projections",
     "projections",
     "layer_projections",

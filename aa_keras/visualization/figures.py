@@ -17,14 +17,16 @@ CELL_INCHES = 1.35  # of one picture
 SHARES = "viridis"
 SIGNED = "PuOr"
 INK = "#222222"
+OUTLINE = (("black", 2.6), ("white", 1.2))  # white within black shows on any colour
 
 
 def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
     """Draws where each head looks from each query pixel.
 
-    One row a query, one column a head, the image with the query in front, as in the
-    appendix of the paper. All maps of a row share one scale, from 0 to the largest
-    share of attention in it, which the bar at its end gives.
+    One row a query, one column a head, the image with the query (a ring) in front, as
+    in the appendix of the paper; in the maps the query's cell is outlined. All maps of
+    a row share one scale, from 0 to the largest share of attention in it, which the
+    bar at its end gives.
 
     Args:
         image: array (height, width) or (height, width, 1 or 3). uint8 is shown as it
@@ -43,7 +45,7 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
     Raises:
         ValueError: if shapes do not fit each other, or a head does not exist.
     """
-    image, scores = _picture(image), np.asarray(scores)
+    image, scores = picture_of(image), np.asarray(scores)
     heads = _check_heads(scores, queries, heads)
     height, width = image.shape[:2]
     figure, axes = _grid(
@@ -51,16 +53,19 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
     )
     # Map cells and pixels are drawn on the same coordinates, whatever their numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
-    for row, query in enumerate(queries):
+    cells = query_cells(queries, (height, width), scores.shape[-2:])
+    cell_height, cell_width = height / scores.shape[-2], width / scores.shape[-1]
+    for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
         axes[row, 0].imshow(image, cmap="gray", extent=extent)
-        _mark(axes[row, 0], query)
+        _ring(axes[row, 0], query)
         axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
         limit = scores[heads, row].max()
         for column, head in enumerate(heads, start=1):
             shares = axes[row, column].imshow(
                 scores[head, row], cmap=SHARES, vmin=0, vmax=limit, extent=extent
             )
-            _mark(axes[row, column], query)
+            corner = (x * cell_width - 0.5, y * cell_height - 0.5)
+            _outline(axes[row, column], corner, cell_width, cell_height)
         _bar(figure, axes[row, -1], shares, "attention")
     axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
     for column, head in enumerate(heads, start=1):
@@ -166,7 +171,8 @@ def _check_heads(scores, queries, heads):
     return heads
 
 
-def _picture(image):
+def picture_of(image):
+    """Returns an image as uint8, or as floats from 0 to 1; grey has two axes."""
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
         image = image[..., 0]
@@ -208,18 +214,16 @@ def _grid(num_rows, num_columns, aspect, title, *, bars):
     return figure, axes
 
 
-def _mark(axis, query):
-    """A ring that shows on any colour: white over black."""
+def _ring(axis, query):
     y, x = query
-    for color, width in (("black", 3.0), ("white", 1.4)):
-        axis.plot(
-            x,
-            y,
-            marker="o",
-            markersize=8,
-            markerfacecolor="none",
-            markeredgecolor=color,
-            markeredgewidth=width,
+    for color, width in OUTLINE:
+        axis.plot(x, y, "o", ms=8, mfc="none", mec=color, mew=width)
+
+
+def _outline(axis, corner, width, height):
+    for color, line_width in OUTLINE:
+        axis.add_patch(
+            Rectangle(corner, width, height, fill=False, ec=color, lw=line_width)
         )
 
 

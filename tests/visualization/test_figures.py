@@ -31,15 +31,19 @@ def test_rows_are_queries_and_columns_heads(scores):
         np.testing.assert_array_equal(
             axes[row, 0].get_images()[0].get_array(), image[..., 0]
         )
-        for column in range(4):
-            ring = axes[row, column].get_lines()[0]
-            assert (ring.get_ydata()[0], ring.get_xdata()[0]) == query
+        ring = axes[row, 0].get_lines()[0]
+        assert (ring.get_ydata()[0], ring.get_xdata()[0]) == query
         for head in range(3):
             shown = axes[row, head + 1].get_images()[0]
             np.testing.assert_array_equal(shown.get_array(), scores[head, row])
             # Pixels and cells lie on the same coordinates.
             assert shown.get_extent() == axes[row, 0].get_images()[0].get_extent()
             assert shown.get_clim() == (0, scores[:, row].max())
+            outline = axes[row, head + 1].patches[0]
+            # Cells are 2 x 2 pixels; the queries lie in the first and the last one.
+            corner = [(-0.5, -0.5), (3.5, 5.5)][row]
+            assert outline.get_xy() == corner
+            assert (outline.get_width(), outline.get_height()) == (2, 2)
 
 
 def test_chosen_heads_set_the_scale(scores):

@@ -1,0 +1,103 @@
+"""One self-contained HTML page to click in.
+
+The page holds each layer's queries, keys and relative embeddings and computes the row
+of attention of the clicked pixel itself: all rows would be as large as the square of
+the map.
+"""
+
+import base64
+import io
+import json
+from importlib import resources
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from PIL import Image
+
+from aa_keras.visualization.figures import SHARES, picture_of
+from aa_keras.visualization.projections import projections
+
+COARSE_PIXELS = 96  # below this height, pixels of a picture are shown as squares
+
+
+def write_attention_page(
+    path, model, image, *, layers=None, picture=None, query=None, title="Attention maps"
+):
+    """Writes a page that shows the attention of any pixel of one image.
+
+    The file needs neither network nor server. Its size is that of the queries and
+    keys: about 11 bytes a cell, head and key channel.
+
+    Args:
+        path: where to write, a `.html` file.
+        model: the network, as for `attention_scores`.
+        image: array (height, width, channels) as the network takes it, after
+            preprocessing.
+        layers: names of the layers to choose from, first the one shown at first; all
+            if left out.
+        picture: the image as people know it, array (any height, any width) or with 1
+            or 3 channels, that shows the same section; `image` if left out.
+        query: pair (y, x), the pixel marked at first; the centre if left out.
+        title: string, heading of the page.
+
+    Raises:
+        ValueError: for a name that is not an augmented layer, or a query outside of
+            the image.
+    """
+    height, width = np.shape(image)[:2]
+    query = (height // 2, width // 2) if query is None else tuple(query)
+    if not (0 <= query[0] < height and 0 <= query[1] < width):
+        raise ValueError(
+            f"query: received {query}; allowed: (y, x) with y from 0 to {height - 1} "
+            f"and x from 0 to {width - 1}"
+        )
+    picture = picture_of(image if picture is None else picture)
+    data = {
+        "title": title,
+        "height": height,
+        "width": width,
+        "query": [int(position) for position in query],
+        "picture": f"data:image/png;base64,{_png(picture)}",
+        "coarse": picture.shape[0] < COARSE_PIXELS,
+        "colors": _base64(matplotlib.colormaps[SHARES](range(256), bytes=True)[:, :3]),
+        "layers": [
+            _layer(name, layer)
+            for name, layer in projections(model, image[np.newaxis], layers).items()
+        ],
+    }
+    template = resources.files(__package__).joinpath("page.html").read_text("utf-8")
+    # "</" would end the script element that holds the data.
+    text = template.replace("__DATA__", json.dumps(data).replace("</", "<\\/"))
+    Path(path).write_text(text, encoding="utf-8")
+
+
+def _layer(name, layer):
+    _, heads, height, width, depth = layer.queries.shape
+    return {
+        "name": name,
+        "heads": heads,
+        "height": height,
+        "width": width,
+        "depth": depth,
+        "queries": _floats(layer.queries),
+        "keys": _floats(layer.keys),
+        "relative_height": _floats(layer.relative_height),
+        "relative_width": _floats(layer.relative_width),
+    }
+
+
+def _floats(array):
+    return None if array is None else _base64(array.astype("<f4"))
+
+
+def _base64(array):
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")
+
+
+def _png(picture):
+    if picture.dtype != np.uint8:
+        picture = np.round(picture * 255).astype("uint8")
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="png")
+    return base64.b64encode(file.getvalue()).decode("ascii")
