@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import pydantic
+import pydantic_core
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -101,7 +102,16 @@ class Data(Section):
     ] = [0.8, 1.2]
     rand_augment: Annotated[float, Field(gt=0, le=1)] | None = None
     mixup: Annotated[float, Field(gt=0)] | None = None
-    cutmix: Annotated[float, Field(gt=0)] | None = None
+    cutmix: Annotated[float, Field(gt=0, le=1)] | None = None
+
+    @pydantic.field_validator("scale_range")
+    @classmethod
+    def _ascending(cls, scales):
+        if scales[0] > scales[1]:
+            raise pydantic_core.PydanticCustomError(
+                "descending", "descending", {"expected": "[smallest, largest]"}
+            )
+        return scales
 
     @property
     def source_options(self):

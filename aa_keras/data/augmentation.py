@@ -26,10 +26,8 @@ def pad_and_crop(images, seed, *, padding):
         (2, batch, 1), seed, maxval=2 * padding + 1, dtype=tf.int32
     )
     rows, columns = corners[0] + tf.range(height), corners[1] + tf.range(width)
-    # Row by row and pixel by pixel: twice as fast as one gather with both indices.
-    cropped = tf.gather(
-        tf.gather(padded, rows, batch_dims=1), columns, axis=2, batch_dims=1
-    )
+    cropped = tf.gather(padded, rows, batch_dims=1)
+    cropped = tf.gather(cropped, columns, axis=2, batch_dims=1)
     return tf.ensure_shape(cropped, images.shape)
 
 

@@ -1,0 +1,115 @@
+"""Augmentation beyond the paper's, by Keras' own layers, off unless configured.
+
+The layers draw from a generator with a state. Here they are handed one whose numbers
+follow from the seed of the batch, so that they too are pure functions.
+"""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+
+def rand_augment(strength):
+    """Two random changes of colour or shape to the images of a batch.
+
+    As in `keras.layers.RandAugment`, the images of one batch get the same two.
+
+    Args:
+        strength: In 0..1, how far a change may go.
+
+    Returns:
+        A function of float or uint8 (batch, height, width, channels) in 0..255 and a
+        seed.
+
+    Reference:
+        - Cubuk et al., "RandAugment", 2019.
+    """
+    layer = SeededRandAugment(value_range=(0, 255), num_ops=2, factor=strength)
+
+    def apply(images, seed):
+        return layer.with_seed(seed)(tf.cast(images, tf.float32))
+
+    return apply
+
+
+def mix(mixup=None, cutmix=None):
+    """MixUp or CutMix; with both given, one of them by a coin for each batch.
+
+    Args:
+        mixup: MixUp's alpha, or `None`.
+        cutmix: CutMix's alpha, or `None`.
+
+    Returns:
+        A function of images, one-hot labels and a seed that gives images and labels.
+
+    Reference:
+        - Zhang et al., "mixup: Beyond empirical risk minimization", 2018.
+        - Yun et al., "CutMix", 2019.
+    """
+    layers = []
+    if mixup:
+        layers.append(SeededMixUp(alpha=mixup))
+    if cutmix:
+        # Keras draws alpha from `factor`; both ends alike make it the constant.
+        layers.append(SeededCutMix(factor=(cutmix, cutmix)))
+
+    def apply(images, labels, seed):
+        coin_seed, seed = tf.unstack(tf.random.split(seed, 2))
+        batch = {"images": images, "labels": labels}
+        mixed = [layer.with_seed(seed)(dict(batch)) for layer in layers]
+        chosen = mixed[0]
+        if len(mixed) == 2:
+            coin = tf.random.stateless_uniform((), coin_seed) < 0.5
+            chosen = {
+                key: tf.where(coin, mixed[0][key], mixed[1][key]) for key in batch
+            }
+        return chosen["images"], chosen["labels"]
+
+    return apply
+
+
+class _FoldedSeeds(keras.random.SeedGenerator):
+    """A generator without a variable: draw n is a function of (seed, n)."""
+
+    def __init__(self, seed):
+        # The parent's constructor makes the variable that is not wanted.
+        self.seed = seed
+        self.num_draws = 0
+
+    def next(self, ordered=True):
+        self.num_draws += 1
+        return tf.random.fold_in(self.seed, self.num_draws)
+
+
+class _Seeded:
+    """A Keras layer that draws from the seed that it was given last."""
+
+    def with_seed(self, seed):
+        object.__setattr__(self, "_seeds", _FoldedSeeds(seed))
+        return self
+
+    def _get_seed_generator(self, backend=None):
+        return self._seeds
+
+
+class SeededRandAugment(_Seeded, keras.layers.RandAugment):
+    def transform_images(self, images, transformation, training=True):
+        # Keras applies all eleven changes and selects; here only the chosen ones run.
+        for chosen in tf.unstack(transformation["layer_idxes"]):
+            images = tf.switch_case(
+                chosen,
+                [
+                    functools.partial(getattr(self, name).transform_images, images, how)
+                    for name, how in transformation["transforms"].items()
+                ],
+            )
+        return images
+
+
+class SeededMixUp(_Seeded, keras.layers.MixUp):
+    pass
+
+
+class SeededCutMix(_Seeded, keras.layers.CutMix):
+    pass
