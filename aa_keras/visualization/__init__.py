@@ -21,6 +21,7 @@ from aa_keras.visualization.scores import (
     relative_fields,
     score_queries,
 )
+from aa_keras.visualization.tensorboard import AttentionMaps
 
 __all__ = [
     "augmented_layers",
@@ -34,6 +35,7 @@ __all__ = [
     "draw_relative_fields",
     "draw_relative_tables",
     "write_attention_page",
+    "AttentionMaps",
     "Projections",
     "projections",
     "layer_projections",

@@ -223,7 +223,15 @@ def _ring(axis, query):
 def _outline(axis, corner, width, height):
     for color, line_width in OUTLINE:
         axis.add_patch(
-            Rectangle(corner, width, height, fill=False, ec=color, lw=line_width)
+            Rectangle(
+                corner,
+                width,
+                height,
+                fill=False,
+                ec=color,
+                lw=line_width,
+                clip_on=False,
+            )
         )
 
 
