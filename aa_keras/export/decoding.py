@@ -1,0 +1,128 @@
+"""From the bytes of a picture file to upright pixels, within a served graph."""
+
+import tensorflow as tf
+
+from aa_keras.data import decoding
+
+# More is refused before a pixel is decompressed: a file of some kilobytes can claim to
+# hold a terabyte. 64 megapixels in RGB are 192 MiB.
+MAX_PIXELS = 2**26
+
+EXIF = int.from_bytes(b"Exif")
+ORIENTATION = 0x0112  # the number of the entry
+
+
+def decode_picture(encoded, channels):
+    """The pixels of a JPEG or PNG as a person sees it.
+
+    Decoded as for training. Transparency is dropped, 16 bits become 8, CMYK becomes
+    RGB, and a JPEG is turned as its EXIF orientation says.
+
+    Args:
+        encoded: Scalar string, the file's bytes.
+        channels: 1 for grey, 3 for RGB; the picture is converted.
+
+    Returns:
+        uint8 (height, width, channels).
+
+    Raises:
+        tf.errors.InvalidArgumentError: If it is no such file, is broken, or has more
+            than `MAX_PIXELS`.
+    """
+    png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    jpeg = tf.io.is_jpeg(encoded)
+    known = tf.debugging.Assert(
+        png | jpeg, ["not a JPEG or PNG file; bytes:", tf.strings.length(encoded)]
+    )
+    with tf.control_dependencies([known]):
+        encoded = tf.identity(encoded)
+    size = tf.cond(
+        jpeg,
+        lambda: tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64),
+        lambda: _png_size(encoded),
+    )
+    small = tf.debugging.Assert(
+        (tf.reduce_min(size) > 0) & (tf.reduce_prod(size) <= MAX_PIXELS),
+        ["an image of", size, "pixels; allowed: 1 to", MAX_PIXELS, "in all"],
+    )
+    with tf.control_dependencies([small]):
+        pixels = decoding.decode(tf.identity(encoded), channels)
+    return tf.cond(
+        jpeg, lambda: turn(pixels, exif_orientation(encoded)), lambda: pixels
+    )
+
+
+def _png_size(encoded):
+    # A PNG begins with its header. Of too short a file the size is zero.
+    header = tf.strings.substr(encoded + b"\0" * 24, 16, 8)
+    size = tf.io.decode_raw(header, tf.int32, little_endian=False)
+    return tf.cast(tf.reverse(size, [0]), tf.int64)
+
+
+def exif_orientation(encoded):
+    """The EXIF orientation of a JPEG, 1 to 8, and 1 where it states none."""
+    size = tf.cast(tf.strings.length(encoded), tf.int64)
+    data = tf.io.decode_raw(encoded + b"\0" * 4, tf.uint8)
+
+    def number(position, length, little_endian=False):
+        position = tf.minimum(position, size)
+        digits = tf.cast(data[position : position + length], tf.int64)
+        weights = tf.constant([256**i for i in range(length)], tf.int64)
+        weights = tf.where(little_endian, weights, weights[::-1])
+        return tf.reduce_sum(digits * weights)
+
+    def is_exif(position):
+        return (number(position, 2) == 0xFFE1) & (number(position + 4, 4) == EXIF)
+
+    def is_other_segment(position):
+        marker = number(position, 2)
+        scan = 0xFFDA  # what follows is the picture itself
+        return (marker > 0xFF00) & (marker != scan) & ~is_exif(position)
+
+    (start,) = tf.while_loop(
+        is_other_segment,
+        lambda position: (position + 2 + number(position + 2, 2),),
+        (tf.constant(2, tf.int64),),
+        maximum_iterations=64,
+    )
+
+    def orientation():
+        tiff = start + 10
+        little_endian = number(tiff, 2) == 0x4949
+        entries = tiff + number(tiff + 4, 4, little_endian) + 2
+        count = number(entries - 2, 2, little_endian)
+
+        (entry,) = tf.while_loop(
+            lambda entry: (
+                (entry < entries + 12 * count)
+                & (number(entry, 2, little_endian) != ORIENTATION)
+            ),
+            lambda entry: (entry + 12,),
+            (entries,),
+            maximum_iterations=64,
+        )
+        stated = number(entry, 2, little_endian) == ORIENTATION
+        value = number(entry + 8, 2, little_endian)
+        valid = stated & (value >= 1) & (value <= 8)
+        return tf.where(valid, value, tf.constant(1, tf.int64))
+
+    return tf.cond(is_exif(start), orientation, lambda: tf.constant(1, tf.int64))
+
+
+def turn(pixels, orientation):
+    """The upright picture of pixels stored with an EXIF orientation.
+
+    Args:
+        pixels: (height, width, channels).
+        orientation: Integer scalar, 1 to 8.
+    """
+
+    def when(condition, change, image):
+        return tf.cond(condition, lambda: change(image), lambda: image)
+
+    def is_one_of(*values):
+        return tf.reduce_any(orientation == tf.constant(values, orientation.dtype))
+
+    image = when(orientation >= 5, lambda x: tf.transpose(x, (1, 0, 2)), pixels)
+    image = when(is_one_of(3, 4, 7, 8), lambda x: tf.reverse(x, [0]), image)
+    return when(is_one_of(2, 3, 6, 7), lambda x: tf.reverse(x, [1]), image)

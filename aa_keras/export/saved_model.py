@@ -1,0 +1,99 @@
+"""A SavedModel with everything inside that stands between an image and its class."""
+
+import keras
+
+from aa_keras.export import checking
+from aa_keras.export.folders import ExportError, publish
+from aa_keras.export.signatures import attention_layers, build_signatures
+
+
+def export_saved_model(
+    model,
+    out,
+    *,
+    preprocessing,
+    class_names,
+    attention_layer=None,
+    images=None,
+    version=None,
+):
+    """Writes `OUT/<version>/`, the layout that TensorFlow Serving polls.
+
+    The export is loaded in another process, one that cannot import this package, and
+    compared with the model before it appears. The model is left as it is.
+
+    Args:
+        model: A built Keras model of one image input that ends in probabilities.
+        out: Folder of the versions; made if it is not there.
+        preprocessing: A `data.Preprocessing`, what is done to an image before the
+            model sees it.
+        class_names: One text per class.
+        attention_layer: Name of the layer whose scores `serve_attention` gives; the
+            last one that has any if left out.
+        images: uint8 arrays (height, width, channels) to compare on; photographs if
+            left out.
+        version: Number of the new version; one more than the largest if left out.
+
+    Returns:
+        Path of the new version folder.
+
+    Raises:
+        ExportError: In one line; nothing is left then.
+
+    Example:
+
+    >>> path = export_saved_model(
+    ...     model,
+    ...     "export",
+    ...     preprocessing=aa_keras.data.Preprocessing(8, mean=(0.3,), std=(0.4,)),
+    ...     class_names=[str(digit) for digit in range(10)],
+    ... )
+    >>> tf.saved_model.load(path).signatures["serving_default"](images=images)
+    """
+    refuse_unfitting(model, preprocessing, class_names)
+    images = checking.sample_images(preprocessing) if images is None else images
+    inputs, expected = checking.expect(model, preprocessing, images)
+
+    names = attention_layers(model)
+    if attention_layer is None and names:
+        attention_layer = names[-1]
+    elif attention_layer is not None and attention_layer not in names:
+        raise ExportError(
+            f"attention_layer: received {attention_layer!r}; allowed: "
+            f"{', '.join(names) or 'none, as no layer of this model has scores'}"
+        )
+    signatures = build_signatures(model, preprocessing, class_names, attention_layer)
+
+    def write(folder):
+        archive = keras.export.ExportArchive()
+        for name, (function, specification) in signatures.items():
+            archive.add_endpoint(name, function, input_signature=specification)
+        archive.write_out(str(folder), verbose=False)
+        checking.check_saved_model(folder, images, inputs, expected)
+
+    return publish(write, out, version)
+
+
+def refuse_unfitting(model, preprocessing, class_names):
+    """Raises an `ExportError` if a model goes with no such images or names."""
+    if keras.backend.backend() != "tensorflow":
+        raise ExportError(
+            f"KERAS_BACKEND: received {keras.backend.backend()!r}; allowed: "
+            "'tensorflow', for an export"
+        )
+    expected = (None, *preprocessing.output_shape)
+    given = getattr(model, "input_shape", expected)
+    fits = len(given) == 4 and all(
+        a is None or b is None or a == b for a, b in zip(given, expected, strict=True)
+    )
+    if not fits:
+        raise ExportError(
+            f"preprocessing: received one that gives {expected[1:]}; allowed: "
+            f"{tuple(given[1:])}, what the model takes"
+        )
+    num_classes = model.output_shape[-1]
+    if num_classes != len(class_names):
+        raise ExportError(
+            f"class_names: received {len(class_names)} of them; allowed: "
+            f"{num_classes}, the classes of the model"
+        )

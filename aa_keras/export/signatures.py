@@ -1,0 +1,113 @@
+"""The functions that an export answers, each with its preprocessing inside.
+
+Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
+"""
+
+import inspect
+
+import keras
+import tensorflow as tf
+
+from aa_keras.export.decoding import decode_picture
+
+TOP_K = 5
+
+
+def build_signatures(model, preprocessing, class_names, attention_layer=None):
+    """The signatures of an exported classifier.
+
+    | name | input | output |
+    |---|---|---|
+    | `serving_default` | `images`, uint8 (B, H, W, C) of any size | an answer |
+    | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files | an answer |
+    | `serve_preprocessed` | `inputs`, float32 as the network sees it | an answer |
+    | `serve_attention` | `images`, as above | an answer and `attention_scores` |
+
+    An answer is `probabilities` (B, L), `classes` (B,) and `class_names` (B,) of the
+    most probable class, and `top_k_probabilities`, `top_k_classes` and
+    `top_k_class_names` (B, K), most probable first.
+
+    Args:
+        model: A Keras model that ends in probabilities.
+        preprocessing: A `data.Preprocessing`.
+        class_names: One text per class.
+        attention_layer: Name of the layer whose scores (B, heads, queries, keys)
+            `serve_attention` gives; without one that signature is left out.
+
+    Returns:
+        Dictionary of name to (function, list of `tf.TensorSpec`).
+    """
+    channels = preprocessing.channels
+    images = tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")
+    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
+    inputs = tf.TensorSpec(
+        (None, *preprocessing.output_shape), tf.float32, name="inputs"
+    )
+    names = tf.constant(class_names)
+
+    def answer(probabilities):
+        probabilities = tf.cast(probabilities, tf.float32)
+        values, classes = tf.math.top_k(probabilities, min(TOP_K, len(class_names)))
+        top_names = tf.gather(names, classes)
+        return {
+            "probabilities": probabilities,
+            "classes": classes[:, 0],
+            "class_names": top_names[:, 0],
+            "top_k_probabilities": values,
+            "top_k_classes": classes,
+            "top_k_class_names": top_names,
+        }
+
+    def preprocess(images):
+        some = tf.debugging.Assert(
+            tf.reduce_min(tf.shape(images)[1:3]) > 0,
+            ["images without pixels, of shape:", tf.shape(images)],
+        )
+        with tf.control_dependencies([some]):
+            return preprocessing(tf.identity(images))
+
+    def serving_default(images):
+        return answer(model(preprocess(images), training=False))
+
+    def serve_image_bytes(image_bytes):
+        inputs = tf.map_fn(
+            lambda encoded: preprocessing(decode_picture(encoded, channels)),
+            image_bytes,
+            fn_output_signature=tf.TensorSpec(preprocessing.output_shape, tf.float32),
+        )
+        return answer(model(inputs, training=False))
+
+    def serve_preprocessed(inputs):
+        return answer(model(inputs, training=False))
+
+    signatures = {
+        "serving_default": (serving_default, [images]),
+        "serve_image_bytes": (serve_image_bytes, [image_bytes]),
+        "serve_preprocessed": (serve_preprocessed, [inputs]),
+    }
+    if attention_layer is not None:
+        layer = model.get_layer(attention_layer)
+        with_layer_input = keras.Model(model.inputs, [model.outputs[0], layer.input])
+
+        def serve_attention(images):
+            inputs = preprocess(images)
+            probabilities, layer_input = with_layer_input(inputs, training=False)
+            _, scores = layer(layer_input, return_attention_scores=True)
+            return {
+                **answer(probabilities),
+                "attention_scores": tf.cast(scores, tf.float32),
+            }
+
+        signatures["serve_attention"] = (serve_attention, [images])
+    return signatures
+
+
+def attention_layers(model):
+    """Names of the layers of a functional model that can give their scores."""
+    if not isinstance(model, (keras.Sequential, keras.src.models.Functional)):
+        return []
+    return [
+        layer.name
+        for layer in model.layers
+        if "return_attention_scores" in inspect.signature(layer.call).parameters
+    ]

@@ -1,0 +1,90 @@
+"""Exports and predictions of a finished run."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from aa_keras.export import checking
+from aa_keras.export.decoding import decode_picture
+from aa_keras.export.folders import ExportError
+from aa_keras.export.saved_model import export_saved_model
+from aa_keras.training import load_run
+
+
+def export(workdir, out, format="saved_model"):
+    """Exports a finished run to `OUT/<version>/`.
+
+    Args:
+        workdir: The folder of the run.
+        out: Folder of the versions; made if it is not there.
+        format: `"saved_model"`.
+
+    Returns:
+        Path of the new version folder.
+
+    Raises:
+        ValueError: In one line; nothing is left then.
+    """
+    if format not in _WRITERS:
+        raise ExportError(
+            f"format: received {format!r}; allowed: {', '.join(_WRITERS)}"
+        )
+    run = _load(workdir)
+    return _WRITERS[format](
+        run.model,
+        out,
+        preprocessing=run.preprocessing,
+        class_names=run.class_names,
+        images=checking.sample_images(run.preprocessing, run.experiment.data),
+    )
+
+
+_WRITERS = {"saved_model": export_saved_model}
+
+
+def predict_images(run, paths):
+    """Probabilities of picture files, decoded as an export decodes them.
+
+    Args:
+        run: A `training.Run`.
+        paths: JPEG or PNG files.
+
+    Returns:
+        List of float32 arrays (classes,), one per file.
+
+    Raises:
+        ValueError: In one line that names the file.
+    """
+    inputs = [_read(path, run.preprocessing) for path in paths]
+    return [np.asarray(run.model(one[None], training=False))[0] for one in inputs]
+
+
+def _read(path, preprocessing):
+    try:
+        encoded = Path(path).read_bytes()
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
+    try:
+        return preprocessing(_decode(encoded, preprocessing.channels))
+    except tf.errors.InvalidArgumentError as error:
+        raise ExportError(f"{path}: {_reason(error)}") from None
+
+
+_decode = tf.function(
+    decode_picture,
+    autograph=False,
+    reduce_retracing=True,
+)
+
+
+def _reason(error):
+    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
+    return lines[-1]
+
+
+def _load(workdir):
+    try:
+        return load_run(workdir)
+    except ValueError:
+        raise
