@@ -71,16 +71,12 @@ def evaluate(workdir, split="test"):
     """
     run = load_run(workdir)
     options = run.experiment.data
-    source = data.open_source(options.name, options.data_dir, options.download)
-    if split not in source.num_examples:
-        raise ValueError(
-            f"split: received {split!r}; allowed: {', '.join(source.num_examples)}"
-        )
+    source = data.open_source(**options.source_options)
     batches = data.build_evaluation(
         source, run.preprocessing, split=split, batch_size=options.batch_size
     )
     metrics = measure(run.model, batches)
-    metrics["images"] = source.num_examples[split]
+    metrics["images"] = source.count(split)
     result = {**run.result, "metrics": {**run.result["metrics"], split: metrics}}
     write_text(Path(workdir) / "result.json", json.dumps(result, indent=2) + "\n")
     return metrics

@@ -51,6 +51,11 @@ def train(experiment, workdir, *, smoke=False, report=print):
             f"{len(source.class_names)}, the classes of {source.name!r}"
         )
 
+    if experiment.data.batch_size % options.accumulate_steps:
+        raise ValueError(
+            f"train.accumulate_steps: received {options.accumulate_steps}; allowed: a "
+            f"divisor of data.batch_size, {experiment.data.batch_size}"
+        )
     # With accumulation the optimiser counts small steps, and so do the schedules.
     step_size = experiment.data.batch_size // options.accumulate_steps
     steps_per_epoch = 2 if smoke else source.num_examples["train"] // step_size
@@ -89,11 +94,12 @@ def train(experiment, workdir, *, smoke=False, report=print):
     training = data.build_training(
         source,
         preprocessing,
-        augmentation=experiment.data.augmentation,
-        batch_size=step_size,
         seed=options.seed,
         epochs=range(first_epoch, epochs),
+        **{**experiment.data.training_options, "batch_size": step_size},
     )
+
+    splits = [name for name in ("validation", "test") if name in source.num_examples]
 
     def split_dataset(split):
         batches = data.build_evaluation(
@@ -101,17 +107,19 @@ def train(experiment, workdir, *, smoke=False, report=print):
         )
         return batches.take(1) if smoke else batches
 
+    validation = split_dataset("validation") if "validation" in splits else None
     run_state = RunState(
         workdir,
         history=state["history"] if state else [],
         seconds=state["seconds"] if state else 0.0,
         seed=options.seed,
-        monitor="val_accuracy",
+        monitor="val_accuracy" if validation else "accuracy",
         keep=options.keep_checkpoints,
     )
     model.fit(
         training.repeat() if smoke else training,
-        validation_data=split_dataset("validation"),
+        validation_data=validation,
+        shuffle=False,  # the data set does it
         initial_epoch=first_epoch,
         epochs=epochs,
         steps_per_epoch=steps_per_epoch,
@@ -145,7 +153,7 @@ def train(experiment, workdir, *, smoke=False, report=print):
         "smoke": smoke,
         "metrics": {
             split: measure(final, split_dataset(split))
-            for split in ("validation", "test")
+            for split in splits
         },
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
@@ -161,9 +169,11 @@ def open_data(experiment):
     Raises:
         ValueError: If the data is unknown or not there, in one line.
     """
-    options = experiment.data
-    source = data.open_source(options.name, options.data_dir, options.download)
-    return source, data.Preprocessing(options.image_size, source.mean, source.std)
+    source = data.open_source(**experiment.data.source_options)
+    preprocessing = data.Preprocessing(
+        mean=source.mean, std=source.std, **experiment.data.preprocessing_options
+    )
+    return source, preprocessing
 
 
 def build_model(experiment, input_shape, classifier_activation=None):
