@@ -135,6 +135,10 @@ class Data(Section):
             include={"augmentation", "batch_size", "rand_augment", "mixup", "cutmix"}
         )
 
+    @property
+    def detection_options(self):
+        return self.model_dump(include={"augmentation", "batch_size", "scale_range"})
+
 
 class SGD(Section):
     name: Literal["sgd"]

@@ -1,5 +1,10 @@
-"""Images and labels as `tf.data`, and the preprocessing that export shares."""
+"""Images and labels as `tf.data`, and the preprocessing that export shares.
 
+Classification is here; `data.detection` has functions of the same names for boxes, and
+`data.coco` measures what a detector predicts.
+"""
+
+from aa_keras.data import coco, detection
 from aa_keras.data.pipeline import build_evaluation, build_training
 from aa_keras.data.preprocessing import Preprocessing
 from aa_keras.data.sources import Source, open_source
@@ -9,5 +14,7 @@ __all__ = [
     "Source",
     "build_evaluation",
     "build_training",
+    "coco",
+    "detection",
     "open_source",
 ]

@@ -58,7 +58,6 @@ def mix(mixup=None, cutmix=None):
         coin_seed, seed = tf.unstack(tf.random.split(seed, 2))
         batch = {"images": images, "labels": labels}
         mixed = [layer.with_seed(seed)(dict(batch)) for layer in layers]
-        chosen = mixed[0]
         if len(mixed) == 2:
             coin = tf.random.stateless_uniform((), coin_seed) < 0.5
             chosen = {

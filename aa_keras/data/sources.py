@@ -169,21 +169,21 @@ def _tensorflow_dataset(name, data_dir, download, validation_examples, corrupt_i
         builder.name, _DEFAULT_STATISTICS[builder.info.features["image"].shape[-1]]
     )
     records = functools.partial(tfds_files.read, builder, splits, features)
+    if task == "detection":
+        num_names = builder.info.features["objects"].feature["label"].num_classes
+        records = functools.partial(tfds_files.read_objects, records, num_names)
     in_memory = task == "classification" and tfds_files.fits_in_memory(builder)
+    arrays = functools.partial(
+        tfds_files.read_arrays, records, len(mean), corrupt_images
+    )
     return Source(
         name=name,
         class_names=tuple(tfds_files.class_names(builder, task)),
         mean=mean,
         std=std,
         num_examples={split: part.num_examples for split, part in splits.items()},
+        arrays=functools.cache(arrays) if in_memory else None,
         records=None if in_memory else records,
-        arrays=functools.cache(
-            functools.partial(
-                tfds_files.read_arrays, records, len(mean), corrupt_images
-            )
-        )
-        if in_memory
-        else None,
         task=task,
         corrupt_images=corrupt_images,
     )

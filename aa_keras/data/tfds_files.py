@@ -8,6 +8,7 @@ are shuffled, and sometimes cropped, before they are decoded.
 import numpy as np
 import tensorflow as tf
 
+from aa_keras.data import coco
 from aa_keras.data.decoding import attempt, decode, require
 
 SHUFFLE_BUFFER = 16_384  # encoded pictures: of ImageNet, less than 2 GiB
@@ -131,7 +132,7 @@ class _Part:
 def find_task(builder):
     """`"classification"` or `"detection"`, and the features that this takes."""
     features = builder.info.features
-    if "objects" in features and "bbox" in features["objects"].feature:
+    if {"image", "image/id", "objects"} <= set(features):
         return "detection", {"image", "image/id", "objects"}
     if (
         {"image", "label"} <= set(features)
@@ -141,14 +142,14 @@ def find_task(builder):
         return "classification", {"image", "label"}
     raise ValueError(
         f"data.name: {builder.name!r} has the features {', '.join(features)}; "
-        "allowed: sets with a grey or RGB image and a label, or an image and objects"
+        "allowed: sets with a grey or RGB image and a label, or with objects as in coco"
     )
 
 
 def class_names(builder, task):
     features = builder.info.features
     if task == "detection":
-        return features["objects"].feature["label"].names
+        return coco.category_names(features["objects"].feature["label"].names)
     return features["label"].names
 
 
@@ -221,6 +222,28 @@ def read(builder, splits, features, split, key=None):
         num_parallel_calls=tf.data.AUTOTUNE,
         deterministic=True,
     )
+
+
+def read_objects(records, num_names, split, key=None):
+    """The records of COCO with boxes and their attributes under short names.
+
+    Classes are COCO's own numbers less 1 (0..89), as the paper's 90 outputs have it.
+    """
+    classes = tf.constant(coco.category_numbers(num_names), tf.int64) - 1
+
+    def rename(record):
+        objects = record["objects"]
+        return {
+            "image": record["image"],
+            "name": record["name"],
+            "image_id": record["image/id"],
+            "boxes": objects["bbox"],  # top, left, bottom, right as parts of the sides
+            "classes": tf.gather(classes, objects["label"]),
+            "is_crowd": objects["is_crowd"],
+            "area": tf.cast(objects["area"], tf.float32),
+        }
+
+    return records(split, key).map(rename)
 
 
 def read_arrays(records, channels, corrupt_images, split):
