@@ -1,17 +1,34 @@
-"""The paper's networks, and their builders."""
+"""The paper's networks: `build`, a function for each ready network, their builders.
 
-from aa_keras.models.mnasnet import build_mnasnet
-from aa_keras.models.resnet import build_resnet
-from aa_keras.models.wide_resnet import build_wide_resnet
+Families are imported when they are first built, RetinaNet's KerasCV above all.
+"""
 
-FAMILIES = {
-    "resnet": build_resnet,
-    "wide_resnet": build_wide_resnet,
-    "mnasnet": build_mnasnet,
-}
+from aa_keras.models.networks import (
+    FAMILIES,
+    NETWORKS,
+    build,
+    builder,
+    list_models,
+    network,
+)
+
+_BUILDERS = {function: family for family, (_, function, *_) in FAMILIES.items()}
+
+__all__ = ["build", "list_models", "feature_maps", *_BUILDERS, *NETWORKS]
 
 
-def build(name, *, input_shape, classes, **options):
-    if name not in FAMILIES:
-        raise ValueError(f"name must be one of {sorted(FAMILIES)}; received {name!r}")
-    return FAMILIES[name](input_shape=input_shape, classes=classes, **options)
+def __getattr__(name):
+    if name in NETWORKS:
+        value = network(name)
+    elif name in _BUILDERS:
+        value = builder(_BUILDERS[name])
+    elif name == "feature_maps":
+        from aa_keras.models.features import feature_maps as value
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

@@ -1,0 +1,274 @@
+"""RetinaNet on our ResNets, trained and decoded by KerasCV's.
+
+KerasCV brings anchors, targets, losses and decoding. Pyramid and heads are ours: the
+paper's 33.4 M parameters and 182 GFLOPs follow from the first TPU RetinaNet, with 6
+anchors a position (KerasCV: 9), four convolutions a head (3) and P6 made from P5 (C5).
+"""
+
+import dataclasses
+import math
+
+import keras
+import keras_cv
+from keras import layers
+
+from aa_keras.models.attention import Attention, resolve_attention
+from aa_keras.models.parts import batch_normalization, placement
+from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet
+
+# The backbone's stages and what the pyramid makes of them, for images of 640 x 640.
+# level: (stage of the backbone, where it is not made from the level below)
+LEVELS = {
+    3: 2,  # 80 x 80, C3 = stage 2
+    4: 3,  # 40 x 40, C4 = stage 3
+    5: 4,  # 20 x 20, C5 = stage 4
+    6: None,  # 10 x 10
+    7: None,  # 5 x 5
+}
+PYRAMID_FILTERS = 256
+NUM_HEAD_CONVOLUTIONS = 4
+ANCHOR_SCALES = (2**0, 2**0.5)
+ANCHOR_RATIOS = (0.5, 1.0, 2.0)
+NUM_ANCHORS = len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
+# The paper does not state the heads. With those of its ResNets (8) the augmented
+# network is 0.3 M larger than the plain one, where Table 5 has it 0.3 M smaller; 2
+# heads come nearest to the counts of both depths.
+ATTENTION = Attention(0.2, 0.1, 2, 20, **placement(STAGES))
+BOX_FORMAT = "xyxy"
+HEAD_INITIALIZER = {
+    "class_name": "RandomNormal",
+    "config": {"mean": 0.0, "stddev": 0.01},
+}
+# Of all anchors, the share that the untrained network takes for objects.
+PRIOR_PROBABILITY = 0.01
+
+
+def build_pyramid(features):
+    """Returns the maps of all levels from those of the backbone.
+
+    Args:
+        features: dict of "P3", "P4", "P5": (batch, height, width, channels).
+
+    Returns:
+        List of five maps with `PYRAMID_FILTERS` channels, each half the size of the
+        one before.
+    """
+    maps = {}
+    for level in sorted((n for n, stage in LEVELS.items() if stage), reverse=True):
+        x = layers.Conv2D(PYRAMID_FILTERS, 1, name=f"lateral{level}_conv")(
+            features[f"P{level}"]
+        )
+        if level + 1 in maps:
+            above = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")(
+                maps[level + 1]
+            )
+            if above.shape[1:3] != x.shape[1:3]:
+                # Strides round odd sizes up, so that the map from above may be one
+                # row or column too large.
+                above = above[:, : x.shape[1], : x.shape[2]]
+            x = layers.Add(name=f"lateral{level}_add")([x, above])
+        maps[level] = x
+    for level, stage in LEVELS.items():
+        x = maps[level] if stage else maps[level - 1]
+        if LEVELS.get(level - 1, True) is None:
+            x = layers.ReLU(name=f"pyramid{level}_relu")(x)
+        maps[level] = layers.Conv2D(
+            PYRAMID_FILTERS,
+            3,
+            strides=1 if stage else 2,
+            padding="same",
+            name=f"pyramid{level}_conv",
+        )(x)
+    return [
+        batch_normalization(f"pyramid{level}_bn")(x)
+        for level, x in sorted(maps.items())
+    ]
+
+
+class PredictionHead:
+    """Four 3x3 convolutions and a last one, shared by the levels of the pyramid.
+
+    Each level has batch normalisation of its own, for their statistics differ. KerasCV
+    calls a head once a level, from the finest on; that is how it knows the level.
+
+    Args:
+        name: prefix of the layers' names.
+        filters: channels of the last convolution.
+        bias: initial bias of the last convolution.
+    """
+
+    def __init__(self, name, filters, bias=0.0):
+        self.name = name
+        self.levels = iter(LEVELS)
+        self.convolutions = [
+            layers.Conv2D(
+                PYRAMID_FILTERS,
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer=HEAD_INITIALIZER,
+                name=f"{name}_conv{index + 1}",
+            )
+            for index in range(NUM_HEAD_CONVOLUTIONS)
+        ]
+        # float32 whatever the policy: losses on logits and offsets lose digits below.
+        self.prediction = layers.Conv2D(
+            filters,
+            3,
+            padding="same",
+            kernel_initializer=HEAD_INITIALIZER,
+            bias_initializer=keras.initializers.Constant(bias),
+            dtype="float32",
+            name=f"{name}_predictions",
+        )
+
+    def __call__(self, x):
+        level = next(self.levels)
+        for index, convolution in enumerate(self.convolutions, start=1):
+            x = convolution(x)
+            x = batch_normalization(f"{self.name}_level{level}_bn{index}")(x)
+            x = layers.ReLU(name=f"{self.name}_level{level}_relu{index}")(x)
+        return self.prediction(x)
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class RetinaNet(keras_cv.models.RetinaNet):
+    """`keras_cv.models.RetinaNet` on a ResNet of `aa_keras.models`.
+
+    See `build_retinanet` for the arguments. A saved model holds them, and is built
+    from them again when it is loaded; import this module before loading one.
+    """
+
+    def __init__(
+        self,
+        depth=50,
+        *,
+        input_shape=(640, 640, 3),
+        classes=90,
+        attention=None,
+        channel_attention=None,
+        max_size=None,
+        bounding_box_format=BOX_FORMAT,
+        **kwargs,
+    ):
+        backbone = build_resnet(
+            depth,
+            input_shape=input_shape,
+            attention=attention,
+            channel_attention=channel_attention,
+            include_top=False,
+            max_size=max_size,
+        )
+        backbone.pyramid_level_inputs = {
+            f"P{level}": f"stage{stage}_block{DEPTHS[depth][1][stage - 1]}_output"
+            for level, stage in LEVELS.items()
+            if stage
+        }
+        super().__init__(
+            backbone=backbone,
+            num_classes=classes,
+            bounding_box_format=bounding_box_format,
+            anchor_generator=keras_cv.layers.AnchorGenerator(
+                bounding_box_format=bounding_box_format,
+                sizes=[4.0 * 2**level for level in LEVELS],
+                scales=list(ANCHOR_SCALES),
+                aspect_ratios=list(ANCHOR_RATIOS),
+                strides=[2**level for level in LEVELS],
+                clip_boxes=True,
+            ),
+            feature_pyramid=build_pyramid,
+            classification_head=PredictionHead(
+                "class",
+                NUM_ANCHORS * classes,
+                bias=-math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY),
+            ),
+            box_head=PredictionHead("box", NUM_ANCHORS * 4),
+            **kwargs,
+        )
+        self._options = {
+            "depth": depth,
+            "input_shape": input_shape,
+            "classes": classes,
+            "attention": attention,
+            "channel_attention": channel_attention,
+            "max_size": max_size,
+            "bounding_box_format": bounding_box_format,
+        }
+
+    def call(self, inputs, training=None, mask=None):
+        # KerasCV declares a dict and feeds a tensor, at which Keras warns.
+        if not isinstance(inputs, dict):
+            inputs = {"images": inputs}
+        return super().call(inputs, training=training, mask=mask)
+
+    def get_config(self):
+        return {**self._options, "name": self.name, "trainable": self.trainable}
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**config)
+
+
+def build_retinanet(
+    depth=50,
+    *,
+    input_shape=(640, 640, 3),
+    classes=90,
+    attention=None,
+    channel_attention=None,
+    classifier_activation=None,
+    max_size=None,
+    bounding_box_format=BOX_FORMAT,
+    name=None,
+):
+    """Builds the RetinaNet of the paper's Tables 5 and 8.
+
+    Attention is in the backbone only, where ResNet has it, by default with 2 heads.
+
+    Args:
+        depth: depth of the backbone, 34, 50, 101 or 152.
+        input_shape: (height, width, channels).
+        classes: number of classes. The paper's counts have COCO's 90 category numbers.
+        attention: `None`, or a mapping of the fields of `Attention`; what is left out
+            takes this network's values, so that `{}` is the one of Table 5.
+        channel_attention: `None`, `"se"`, `"ge"`, `"bam"` or `"cbam"`.
+        classifier_activation: `None`; the classification loss is on logits.
+        max_size: (height, width) of the largest image, where `input_shape` leaves
+            them open and the position encoding is relative.
+        bounding_box_format: KerasCV's name for the format of the boxes.
+        name: name of the model.
+
+    Returns:
+        A `RetinaNet` from images to a dict of `"box"` (batch, anchors, 4) and
+        `"classification"` (batch, anchors, classes), both before decoding. Compile it
+        with `jit_compile=False`.
+
+    Raises:
+        ValueError: for a depth without pyramid, a `classifier_activation`, or what
+            `build_resnet` refuses.
+
+    Reference:
+        - Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
+        - Bello et al., "Attention Augmented Convolutional Networks", section 4.4.
+    """
+    depths = sorted(d for d, (kind, _) in DEPTHS.items() if kind != "small")
+    if depth not in depths:
+        raise ValueError(f"depth must be one of {depths}; received {depth!r}")
+    if classifier_activation is not None:
+        raise ValueError(
+            "classifier_activation must be None for retinanet; received "
+            f"{classifier_activation!r}"
+        )
+    if attention is not None:
+        attention = resolve_attention(attention, ATTENTION, len(STAGES))
+        attention = dataclasses.asdict(attention)
+    return RetinaNet(
+        depth,
+        input_shape=tuple(input_shape),
+        classes=classes,
+        attention=attention,
+        channel_attention=channel_attention,
+        max_size=max_size,
+        bounding_box_format=bounding_box_format,
+        name=name or f"retinanet_{depth}",
+    )
