@@ -1,7 +1,14 @@
 """From a trained network to files that are served, each compared with the original."""
 
+from aa_keras.export.converted import export_converted
 from aa_keras.export.folders import ExportError
 from aa_keras.export.saved_model import export_saved_model
 from aa_keras.export.workdir import export, predict_images
 
-__all__ = ["ExportError", "export", "export_saved_model", "predict_images"]
+__all__ = [
+    "ExportError",
+    "export",
+    "export_saved_model",
+    "export_converted",
+    "predict_images",
+]

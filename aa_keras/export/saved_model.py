@@ -1,8 +1,11 @@
 """A SavedModel with everything inside that stands between an image and its class."""
 
-import keras
+import dataclasses
 
-from aa_keras.export import checking
+import keras
+import tensorflow as tf
+
+from aa_keras.export import checking, extras
 from aa_keras.export.folders import ExportError, publish
 from aa_keras.export.signatures import attention_layers, build_signatures
 
@@ -14,6 +17,7 @@ def export_saved_model(
     preprocessing,
     class_names,
     attention_layer=None,
+    card=None,
     images=None,
     version=None,
 ):
@@ -30,6 +34,7 @@ def export_saved_model(
         class_names: One text per class.
         attention_layer: Name of the layer whose scores `serve_attention` gives; the
             last one that has any if left out.
+        card: What else the model card shall say, as plain data.
         images: uint8 arrays (height, width, channels) to compare on; photographs if
             left out.
         version: Number of the new version; one more than the largest if left out.
@@ -66,12 +71,45 @@ def export_saved_model(
 
     def write(folder):
         archive = keras.export.ExportArchive()
-        for name, (function, specification) in signatures.items():
-            archive.add_endpoint(name, function, input_signature=specification)
+        functions = {
+            name: archive.add_endpoint(name, function, input_signature=specification)
+            for name, (function, specification) in signatures.items()
+        }
         archive.write_out(str(folder), verbose=False)
-        checking.check_saved_model(folder, images, inputs, expected)
+        difference = checking.check("saved_model", folder, images, inputs, expected)
+        whole_card = build_card(
+            "saved_model",
+            {"name": model.name, "attention_layer": attention_layer, **(card or {})},
+            preprocessing,
+            extras.describe(functions),
+            checked={"images": len(images), "largest_difference": difference},
+        )
+        warmup = _warmup(signatures, images, inputs)
+        extras.write_extras(folder, whole_card, class_names, warmup)
 
     return publish(write, out, version)
+
+
+def build_card(file_format, card, preprocessing, signatures, checked):
+    """The model card: all that a reader of the export cannot see in its files."""
+    return {
+        "format": file_format,
+        **card,
+        "preprocessing": dataclasses.asdict(preprocessing),
+        "signatures": signatures,
+        "checked": checked,
+    }
+
+
+def _warmup(signatures, images, inputs):
+    image = images[0]
+    requests = {
+        "serving_default": {"images": image[None]},
+        "serve_image_bytes": {"image_bytes": [tf.io.encode_png(image).numpy()]},
+        "serve_preprocessed": {"inputs": inputs[:1]},
+        "serve_attention": {"images": image[None]},
+    }
+    return [(name, requests[name]) for name in signatures]
 
 
 def refuse_unfitting(model, preprocessing, class_names):

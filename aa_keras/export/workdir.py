@@ -1,15 +1,23 @@
 """Exports and predictions of a finished run."""
 
+import functools
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from aa_keras.export import checking
+from aa_keras.export.converted import export_converted
 from aa_keras.export.decoding import decode_picture
 from aa_keras.export.folders import ExportError
 from aa_keras.export.saved_model import export_saved_model
 from aa_keras.training import load_run
+
+FORMATS = {
+    "saved_model": export_saved_model,
+    "onnx": functools.partial(export_converted, format="onnx"),
+    "litert": functools.partial(export_converted, format="litert"),
+}
 
 
 def export(workdir, out, format="saved_model"):
@@ -18,7 +26,7 @@ def export(workdir, out, format="saved_model"):
     Args:
         workdir: The folder of the run.
         out: Folder of the versions; made if it is not there.
-        format: `"saved_model"`.
+        format: `"saved_model"`, `"onnx"` or `"litert"`.
 
     Returns:
         Path of the new version folder.
@@ -26,21 +34,19 @@ def export(workdir, out, format="saved_model"):
     Raises:
         ValueError: In one line; nothing is left then.
     """
-    if format not in _WRITERS:
-        raise ExportError(
-            f"format: received {format!r}; allowed: {', '.join(_WRITERS)}"
-        )
+    if format not in FORMATS:
+        raise ExportError(f"format: received {format!r}; allowed: {', '.join(FORMATS)}")
     run = _load(workdir)
-    return _WRITERS[format](
+    configuration = run.experiment.model_dump(mode="json", exclude_none=True)
+    configuration["data"].pop("data_dir", None)  # a path of this machine alone
+    return FORMATS[format](
         run.model,
         out,
         preprocessing=run.preprocessing,
         class_names=run.class_names,
+        card={**run.result, "configuration": configuration},
         images=checking.sample_images(run.preprocessing, run.experiment.data),
     )
-
-
-_WRITERS = {"saved_model": export_saved_model}
 
 
 def predict_images(run, paths):
@@ -71,14 +77,12 @@ def _read(path, preprocessing):
         raise ExportError(f"{path}: {_reason(error)}") from None
 
 
-_decode = tf.function(
-    decode_picture,
-    autograph=False,
-    reduce_retracing=True,
-)
+# In a graph, where of two branches only the one that is wanted is computed.
+_decode = tf.function(decode_picture, autograph=False)
 
 
 def _reason(error):
+    """The last line of a message of TensorFlow; those before say where."""
     lines = [line.strip() for line in error.message.splitlines() if line.strip()]
     return lines[-1]
 
@@ -86,5 +90,11 @@ def _reason(error):
 def _load(workdir):
     try:
         return load_run(workdir)
-    except ValueError:
-        raise
+    except Exception as error:  # another version's code may fail in any way
+        reason = " ".join(str(error).split())
+        if isinstance(error, ValueError) and reason.startswith(str(workdir)):
+            raise
+        raise ExportError(
+            f"{workdir}: cannot be loaded by this version of aa-keras: "
+            f"{type(error).__name__}: {reason[:300]}"
+        ) from error
