@@ -3,7 +3,7 @@
 from aa_keras.export.converted import export_converted
 from aa_keras.export.folders import ExportError
 from aa_keras.export.saved_model import export_saved_model
-from aa_keras.export.workdir import export, predict_images
+from aa_keras.export.workdir import export, predict_images, read_picture
 
 __all__ = [
     "ExportError",
@@ -11,4 +11,5 @@ __all__ = [
     "export_saved_model",
     "export_converted",
     "predict_images",
+    "read_picture",
 ]

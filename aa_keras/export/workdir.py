@@ -62,17 +62,31 @@ def predict_images(run, paths):
     Raises:
         ValueError: In one line that names the file.
     """
-    inputs = [_read(path, run.preprocessing) for path in paths]
+    preprocessing = run.preprocessing
+    pictures = [read_picture(path, preprocessing.channels) for path in paths]
+    inputs = [preprocessing(picture) for picture in pictures]
     return [np.asarray(run.model(one[None], training=False))[0] for one in inputs]
 
 
-def _read(path, preprocessing):
+def read_picture(path, channels):
+    """The pixels of a picture file, decoded as an export decodes it.
+
+    Args:
+        path: A JPEG or PNG file.
+        channels: 1 for grey, 3 for RGB; the picture is converted.
+
+    Returns:
+        uint8 tensor (height, width, channels).
+
+    Raises:
+        ValueError: In one line that names the file.
+    """
     try:
         encoded = Path(path).read_bytes()
     except OSError as error:
         raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        return preprocessing(_decode(encoded, preprocessing.channels))
+        return _decode(encoded, channels)
     except tf.errors.InvalidArgumentError as error:
         raise ExportError(f"{path}: {_reason(error)}") from None
 
