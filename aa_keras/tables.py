@@ -2,6 +2,7 @@
 
 import functools
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def find_experiments(folder) -> dict[tuple[int, str, int | None], str]:
 def _describe(row, experiment):
     params_m = gflops_paper = gflops = None
     if row.model is not None:
-        counts = _count(json.dumps(row.model, sort_keys=True))
+        counts = network_counts(row.model)
         params_m = round(counts.params / 1e6, 3)
         gflops_paper = round(counts.gflops_paper, 3)
         gflops = round(counts.gflops, 3)
@@ -82,6 +83,15 @@ def _describe(row, experiment):
     }
 
 
+def network_counts(model: Mapping[str, Any]) -> counting.Counts:
+    """Returns the counts of a network; each distinct one is built once a process.
+
+    Args:
+        model: the arguments of `aa_keras.models.build`, as plain values.
+    """
+    return _network_counts(json.dumps(model, sort_keys=True))
+
+
 @functools.cache
-def _count(model: str) -> counting.Counts:
+def _network_counts(model):
     return counting.count(models.build(**json.loads(model)))
