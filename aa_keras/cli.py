@@ -15,6 +15,19 @@ import click
 from aa_keras import __version__, config
 
 
+class Pixel(click.ParamType):
+    """`Y,X`, two whole numbers."""
+
+    name = "Y,X"
+
+    def convert(self, value, param, context):
+        try:
+            y, x = (int(number) for number in value.split(","))
+        except ValueError:
+            self.fail(f"received {value!r}; allowed: Y,X, as in 3,5", param, context)
+        return y, x
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aa-keras")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
@@ -83,6 +96,68 @@ def export_(workdir, out, file_format):
 
 
 @cli.command()
+@click.argument("workdir", metavar="DIR", type=click.Path())
+@click.argument("image", type=click.Path())
+@click.option("--out", required=True, type=click.Path(), help="A .png or .html file.")
+@click.option("--layer", metavar="NAME", help="The first augmented one if left out.")
+@click.option("--head", type=click.IntRange(0), help="All of them if left out.")
+@click.option(
+    "--query",
+    "queries",
+    multiple=True,
+    metavar="Y,X",
+    type=Pixel(),
+    help="A pixel of the network's input; may be given several times.",
+)
+def maps(workdir, image, out, layer, head, queries):
+    """Draw where the network looks: one row a query pixel, one column a head."""
+    suffix = os.path.splitext(out)[1].lower()
+    if suffix not in (".png", ".html"):
+        raise click.BadParameter(
+            f"received {out!r}; allowed: a file that ends in .png or .html",
+            param_hint="--out",
+        )
+    with quiet_import():
+        from aa_keras import export, training, visualization
+    run = training.load_run(workdir)
+    picture = export.read_picture(image, run.preprocessing.channels)
+    picture = run.preprocessing.resize(run.preprocessing.crop(picture))
+    inputs = run.preprocessing.normalize(picture).numpy()
+    picture = picture.numpy().round().astype("uint8")
+    names = visualization.augmented_layers(run.model)
+    if not names:
+        raise ValueError(f"{workdir}: the network has no augmented convolution")
+    title = f"{os.path.basename(image)}: "
+    if suffix == ".html":
+        order = [layer, *(n for n in names if n != layer)] if layer else names
+        visualization.write_attention_page(
+            out,
+            run.model,
+            inputs,
+            layers=order,
+            picture=picture,
+            query=queries[0] if queries else None,
+            title=title + run.experiment.name,
+        )
+    else:
+        layer = layer or names[0]
+        height, width = inputs.shape[:2]
+        queries = queries or [(height // 2, width // 2)]
+        scores = visualization.attention_scores(
+            run.model, inputs[None], queries, layers=[layer]
+        )
+        figure = visualization.draw_attention_maps(
+            picture,
+            scores[layer][0],
+            queries,
+            heads=None if head is None else [head],
+            title=title + layer,
+        )
+        figure.savefig(out, dpi=150)
+    click.echo(out)
+
+
+@cli.command()
 @click.argument("experiment", metavar="CONFIG", type=click.Path())
 @click.option(
     "--format", "output", type=click.Choice(["text", "json"]), default="text"
@@ -92,8 +167,48 @@ def summary(experiment, output):
     loaded = config.load(experiment)
     with quiet_import():
         from aa_keras import report
-    rows = report.summarize(loaded)
-    click.echo(json.dumps(rows, indent=2) if output == "json" else report.as_text(rows))
+    counted = report.summarize(loaded)
+    as_text = report.summary_as_text
+    click.echo(json.dumps(counted, indent=2) if output == "json" else as_text(counted))
+
+
+@cli.command()
+@click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
+@click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
+def tables(table, output):
+    """Every row of the paper's tables: claimed, built, measured."""
+    _require_checkout()
+    with quiet_import():
+        from aa_keras import report
+        from aa_keras.tables import table_rows
+    rows = table_rows(table)
+    if output == "json":
+        click.echo(json.dumps(rows, indent=2))
+        return
+    runs = report.load_results()
+    for number in sorted({row["table"] for row in rows}):
+        part = [row for row in rows if row["table"] == number]
+        click.echo(f"\n**Table {number}**\n\n{report.rows_as_markdown(part, runs)}")
+
+
+@cli.command(name="report")
+@click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
+def report_(workdirs):
+    """Take finished runs into results/ and write results/RESULTS.md."""
+    _require_checkout()
+    with quiet_import():
+        from aa_keras import report
+    for path in report.collect(workdirs):
+        click.echo(path)
+    click.echo(report.write_report())
+
+
+def _require_checkout():
+    if not os.path.isdir("experiments"):
+        raise click.ClickException(
+            f"no experiments/ in {os.getcwd()}; this command runs in the root of a "
+            "checkout of aa_keras"
+        )
 
 
 @contextlib.contextmanager
