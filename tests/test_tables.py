@@ -1,0 +1,133 @@
+"""What is built, row by row, against what the paper prints and what follows from it."""
+
+import json
+import math
+
+import pytest
+
+from aa_keras import paper
+from aa_keras.tables import find_experiments, network_counts, table_rows
+
+BUILT = [row for row in paper.rows() if row.model is not None]
+
+
+def row_id(row):
+    return f"table {row.table} {row.row}"
+
+
+def decimals(number):
+    return len(str(number).partition(".")[2])
+
+
+@pytest.mark.parametrize("row", [row for row in BUILT if row.exact], ids=row_id)
+def test_derived_counts(row):
+    counts = network_counts(row.model)
+    assert counts.params / 1e6 == pytest.approx(row.exact["params_m"], rel=0.002)
+    if "gflops" in row.exact:
+        tolerance = max(0.05, 0.01 * row.exact["gflops"])
+        assert counts.gflops_paper == pytest.approx(row.exact["gflops"], abs=tolerance)
+
+
+@pytest.mark.parametrize("row", BUILT, ids=row_id)
+def test_counts_have_the_printed_digits_or_a_note_says_why_not(row):
+    counts = network_counts(row.model)
+    built = {"params_m": counts.params / 1e6, "gflops": counts.gflops_paper}
+    for name in built.keys() & row.paper.keys():
+        printed = row.paper[name]
+        half_a_digit = 0.5 * 10.0 ** -decimals(printed)
+        if not math.isclose(built[name], printed, abs_tol=1.1 * half_a_digit):
+            assert row.note, f"{name} is {built[name]}, in print {printed}"
+
+
+def test_the_recipe_of_aa_wide_resnet_gives_other_counts_than_printed():
+    counts = network_counts(paper.find_row(1, "AA-Wide-ResNet").model)
+    assert counts.params / 1e6 == pytest.approx(36.05, abs=0.01)
+    assert counts.gflops_paper == pytest.approx(11.40, abs=0.01)
+
+
+def test_the_full_count_of_aa_resnet_50():
+    counts = network_counts(paper.find_row(3, "AA-ResNet-50").model)
+    assert counts.gflops == pytest.approx(8.43, abs=0.005)
+
+
+def test_1x1_shortcuts_would_give_wide_resnet_other_parameters():
+    """36.54 M, not the printed 36.3: the paper's shortcuts have no parameters."""
+    counts = network_counts(paper.find_row(1, "Wide-ResNet").model)
+    shortcuts = 16 * 160 + 160 * 320 + 320 * 640
+    assert (counts.params + shortcuts) / 1e6 == pytest.approx(36.54, abs=0.005)
+
+
+@pytest.fixture
+def experiments(tmp_path):
+    folder = tmp_path / "experiments"
+    (folder / "imagenet").mkdir(parents=True)
+    (folder / "small").mkdir()
+    (folder / "imagenet" / "aa.yaml").write_text(
+        "paper: [{table: 2, row: SE}, {table: 6, row: 0.25},"
+        " {table: 6, row: 0.25 none, figure: 5}]\n"
+    )
+    (folder / "small" / "also.yaml").write_text("paper: [{table: 2, row: SE}]\n")
+    (folder / "small" / "none.yaml").write_text("model: {name: resnet}\n")
+    (folder / "small" / "list.yaml").write_text("[1, 2]\n")
+    return folder
+
+
+def test_experiments_are_found_by_the_rows_they_name(experiments):
+    path = (experiments / "imagenet" / "aa.yaml").as_posix()
+    assert find_experiments(experiments) == {
+        (2, "SE", None): path,
+        (6, "0.25", None): path,
+        (6, "0.25 none", 5): path,
+    }
+    assert find_experiments(experiments / "missing") == {}
+
+
+def test_rows_are_plain_values(experiments):
+    rows = table_rows(2, experiments)
+    assert json.loads(json.dumps(rows)) == rows
+    assert [row["row"] for row in rows] == [
+        "ResNet-50",
+        "SE",
+        "BAM",
+        "CBAM",
+        "GALA",
+        "AA",
+    ]
+    assert rows[1] == {
+        "table": 2,
+        "row": "SE",
+        "experiment": (experiments / "imagenet" / "aa.yaml").as_posix(),
+        "params_m": 28.072,
+        "gflops_paper": 8.183,
+        "gflops": 8.183,
+        "paper": {
+            "params_m": 28.1,
+            "inference_overhead": 12,
+            "training_overhead": 92,
+            "top1": 77.5,
+            "top1_at_25.6m": 77.0,
+            "marks": {
+                "params_m": "D",
+                "inference_overhead": "M",
+                "training_overhead": "M",
+                "top1": "M",
+                "top1_at_25.6m": "M",
+            },
+        },
+        "note": None,
+    }
+    gala = rows[4]
+    assert gala["params_m"] is gala["gflops"] is gala["gflops_paper"] is None
+    assert "Not built" in gala["note"]
+
+
+def test_points_of_the_figure_are_told_from_the_rows_of_the_table(experiments):
+    rows = table_rows(6, experiments)
+    assert [row.get("figure") for row in rows] == [None] * 5 + [5] * 4
+    assert rows[1]["experiment"]
+    assert rows[5]["experiment"]
+
+
+def test_unknown_table(experiments):
+    with pytest.raises(ValueError, match=r"table must be one of .*; received 9"):
+        table_rows(9, experiments)
