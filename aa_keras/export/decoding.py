@@ -67,9 +67,9 @@ def exif_orientation(encoded):
     def number(position, length, little_endian=False):
         position = tf.minimum(position, size)
         digits = tf.cast(data[position : position + length], tf.int64)
-        weights = tf.constant([256**i for i in range(length)], tf.int64)
+        weights = [256**i for i in range(length)]
         weights = tf.where(little_endian, weights, weights[::-1])
-        return tf.reduce_sum(digits * weights)
+        return tf.reduce_sum(digits * tf.cast(weights, tf.int64))
 
     def is_exif(position):
         return (number(position, 2) == 0xFFE1) & (number(position + 4, 4) == EXIF)

@@ -1,6 +1,7 @@
 """Exports and predictions of a finished run."""
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -96,9 +97,12 @@ _decode = tf.function(decode_picture, autograph=False)
 
 
 def _reason(error):
-    """The last line of a message of TensorFlow; those before say where."""
-    lines = [line.strip() for line in error.message.splitlines() if line.strip()]
-    return lines[-1]
+    """What was wrong, out of a message of TensorFlow that also says where."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    told = [line for line in lines if line and not line.startswith("[[")][-1]
+    if told.startswith("assertion failed:"):
+        told = " ".join(re.findall(r"\[([^\[\]]*)\]", told))
+    return told
 
 
 def _load(workdir):

@@ -1,0 +1,86 @@
+"""One trained run and one export of it, shared by all tests of exports."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image
+from sklearn.datasets import load_digits, load_sample_images
+
+from aa_keras import config, export, training
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="session")
+def workdir(tmp_path_factory):
+    path = tmp_path_factory.mktemp("run") / "digits_aa_resnet"
+    experiment = config.load(
+        ROOT / "experiments/quickstart/digits_aa_resnet.yaml",
+        ["train.epochs=6", "train.schedule.warmup_epochs=1"],
+    )
+    training.train(experiment, path, report=lambda line: None)
+    return path
+
+
+@pytest.fixture(scope="session")
+def run(workdir):
+    return training.load_run(workdir)
+
+
+@pytest.fixture(scope="session")
+def exported(workdir, tmp_path_factory):
+    """The version folder of the run's SavedModel."""
+    return export.export(workdir, tmp_path_factory.mktemp("served") / "digits")
+
+
+@pytest.fixture(scope="session")
+def served(exported):
+    """The export, loaded."""
+    return tf.saved_model.load(str(exported))
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The test split: uint8 (images, 8, 8, 1)."""
+    images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    return images[4::5, :, :, np.newaxis]
+
+
+@pytest.fixture(scope="session")
+def photograph():
+    """uint8 (427, 640, 3); every eighth row and column of it."""
+    return load_sample_images().images[0][::8, ::8]
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """A function from pixels to the bytes of a file, by Pillow."""
+
+    def encode(pixels, file_format="PNG", mode=None, **options):
+        image = Image.fromarray(pixels)
+        buffer = io.BytesIO()
+        (image.convert(mode) if mode else image).save(buffer, file_format, **options)
+        return buffer.getvalue()
+
+    return encode
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """A function that runs a program text in a process of its own."""
+
+    def run_python(program, *arguments, check=True, **options):
+        return subprocess.run(
+            [sys.executable, "-P", "-c", program, *map(str, arguments)],
+            capture_output=True,
+            text=True,
+            check=check,
+            **options,
+        )
+
+    return run_python

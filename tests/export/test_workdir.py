@@ -1,0 +1,111 @@
+"""Exports and predictions of a work directory, and the mistakes of its user."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from aa_keras import export
+from aa_keras.export import checking
+
+
+def test_predictions_are_those_of_the_export(run, served, digits, encode, tmp_path):
+    import tensorflow as tf
+
+    paths = []
+    for index, digit in enumerate(digits[:3]):
+        paths.append(tmp_path / f"{index}.png")
+        paths[-1].write_bytes(encode(digit[:, :, 0]))
+    predicted = export.predict_images(run, paths)
+    answer = served.signatures["serving_default"](images=tf.constant(digits[:3]))
+    assert len(predicted) == 3
+    np.testing.assert_allclose(predicted, answer["probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "not a JPEG or PNG"),
+        (b"GIF89a not taken", "not a JPEG or PNG file; bytes: 16$"),
+        (
+            b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+            "an image of 0 0 pixels; allowed: 1 to 6710",
+        ),
+    ],
+)
+def test_a_file_that_is_no_picture(run, content, message, tmp_path):
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(export.ExportError, match=f"picture.png: .*{message}") as caught:
+        export.predict_images(run, [path])
+    assert "\n" not in str(caught.value)
+
+
+def test_unknown_format(workdir, tmp_path):
+    with pytest.raises(
+        export.ExportError, match="format: received 'coreml'; allowed: s"
+    ):
+        export.export(workdir, tmp_path / "out", format="coreml")
+
+
+def test_no_run_there(tmp_path):
+    with pytest.raises(ValueError, match=r"no config\.yaml in it"):
+        export.export(tmp_path / "nothing", tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def damaged(workdir, tmp_path, name, content):
+    copy = tmp_path / "run"
+    shutil.copytree(workdir, copy, ignore=shutil.ignore_patterns("checkpoints"))
+    (copy / name).write_bytes(content)
+    return copy
+
+
+def test_a_broken_model_file(workdir, tmp_path):
+    content = (workdir / "model.keras").read_bytes()[:2000]
+    copy = damaged(workdir, tmp_path, "model.keras", content)
+    with pytest.raises(export.ExportError, match="cannot be loaded by this") as caught:
+        export.export(copy, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_of_other_code(workdir, tmp_path):
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with (
+        zipfile.ZipFile(workdir / "model.keras") as original,
+        zipfile.ZipFile(buffer, "w") as other,
+    ):
+        for name in original.namelist():
+            content = original.read(name)
+            if name == "config.json":
+                content = content.replace(b'"AugmentedConv2D"', b'"AugmentedConv9D"')
+                content = content.replace(b"aa_keras>Aug", b"aa_keras>Other")
+            other.writestr(name, content)
+    copy = damaged(workdir, tmp_path, "model.keras", buffer.getvalue())
+    with pytest.raises(export.ExportError, match="cannot be loaded by this") as caught:
+        export.export(copy, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_class_names_of_another_run(workdir, tmp_path):
+    description = json.loads((workdir / "data.json").read_text())
+    description["class_names"] = ["one", "two"]
+    copy = damaged(workdir, tmp_path, "data.json", json.dumps(description).encode())
+    with pytest.raises(export.ExportError, match="class_names: received 2 of them"):
+        export.export(copy, tmp_path / "out")
+
+
+def test_photographs_stand_in_for_data_that_is_not_there(run, tmp_path):
+    options = run.experiment.data.model_copy(
+        update={"name": "imagenet2012", "data_dir": str(tmp_path)}
+    )
+    images = checking.sample_images(run.preprocessing, options)
+    assert [image.shape for image in images] == [(427, 640, 1), (427, 640, 1)]
