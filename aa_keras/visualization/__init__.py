@@ -2,6 +2,8 @@
 
 from aa_keras.visualization.figures import (
     draw_attention_maps,
+    draw_heads,
+    draw_matrices,
     draw_relative_fields,
     draw_relative_tables,
 )
@@ -34,6 +36,8 @@ __all__ = [
     "draw_attention_maps",
     "draw_relative_fields",
     "draw_relative_tables",
+    "draw_heads",
+    "draw_matrices",
     "write_attention_page",
     "AttentionMaps",
     "Projections",

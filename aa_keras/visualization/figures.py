@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 
 from aa_keras.visualization.scores import query_cells
 
-CELL_INCHES = 1.35  # of one picture
+CELL_INCHES = 1.35  # width of one picture of many
 SHARES = "viridis"
 SIGNED = "PuOr"
 INK = "#222222"
@@ -48,9 +48,7 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
     image, scores = picture_of(image), np.asarray(scores)
     heads = _check_heads(scores, queries, heads)
     height, width = image.shape[:2]
-    figure, axes = _grid(
-        len(queries), 1 + len(heads), height / width, title, bars=len(queries)
-    )
+    figure, axes = _grid(len(queries), 1 + len(heads), height / width, title)
     # Map cells and pixels are drawn on the same coordinates, whatever their numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     cells = query_cells(queries, (height, width), scores.shape[-2:])
@@ -95,7 +93,7 @@ def draw_relative_fields(fields, queries, image_size, *, heads=None, title=None)
     heads = _check_heads(fields, queries, heads)
     height, width = ((length + 1) // 2 for length in fields.shape[-2:])
     figure, axes = _grid(
-        len(queries), len(heads), fields.shape[-2] / fields.shape[-1], title, bars=1
+        len(queries), len(heads), fields.shape[-2] / fields.shape[-1], title
     )
     extent = (0.5 - width, width - 0.5, height - 0.5, 0.5 - height)
     cells = query_cells(queries, image_size, (height, width))
@@ -154,6 +152,104 @@ def draw_relative_tables(tables, *, title=None):
     return figure
 
 
+def draw_matrices(matrices, *, signed=False, title=None):
+    """Draws small matrices side by side with their numbers.
+
+    Args:
+        matrices: dictionary from a label to an array (rows, columns).
+        signed: whether colours are symmetric about 0. All matrices share one scale.
+        title: string above the figure.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    matrices = {label: np.asarray(matrix) for label, matrix in matrices.items()}
+    num_rows = max(len(matrix) for matrix in matrices.values())
+    num_columns = sum(matrix.shape[1] + 1 for matrix in matrices.values()) - 1
+    low = min(matrix.min() for matrix in matrices.values())
+    high = max(matrix.max() for matrix in matrices.values())
+    if signed:
+        high = max(-low, high)
+        low = -high
+    num_lines = 1 + max(label.count("\n") for label in matrices)
+    figure = _figure(
+        0.42 * num_columns + 0.4, 0.42 * num_rows + 0.2 * num_lines + 0.2, title
+    )
+    # One pair of axes for all, so that cells have one size.
+    axis = figure.subplots()
+    left = 0
+    for label, matrix in matrices.items():
+        rows, columns = matrix.shape
+        shown = axis.pcolormesh(
+            np.arange(left, left + columns + 1),
+            np.arange(rows + 1),
+            matrix,
+            cmap=SIGNED if signed else SHARES,
+            vmin=low,
+            vmax=high,
+            edgecolors="white",
+        )
+        for (row, column), value in np.ndenumerate(matrix):
+            red, green, blue, _ = shown.cmap(shown.norm(value))
+            light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
+            axis.text(
+                left + column + 0.5,
+                row + 0.5,
+                f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}",
+                ha="center",
+                va="center",
+                fontsize=8,
+                color=INK if light else "white",
+            )
+        middle = left + columns / 2
+        axis.text(middle, -0.2, label, ha="center", va="bottom", fontsize=9, color=INK)
+        left += columns + 1
+    axis.set_xlim(0, num_columns)
+    axis.set_ylim(num_rows, -0.5 * num_lines)
+    axis.set_aspect("equal")
+    axis.axis("off")
+    return figure
+
+
+def draw_heads(values, *, label, limits=None, title=None):
+    """Draws one number a head, layer by layer.
+
+    Args:
+        values: dictionary from the name of a layer to a sequence of one number a head.
+        label: string at the axis of the numbers.
+        limits: dictionary from the name of a layer to a number to mark, such as the
+            largest that is possible.
+        title: string above the figure.
+
+    Returns:
+        A `matplotlib.figure.Figure`.
+    """
+    figure = _figure(6.2, 0.9 + 0.42 * len(values), title)
+    axis = figure.subplots()
+    for row, (layer, heads) in enumerate(values.items()):
+        axis.axhline(row, color="#dddddd", linewidth=0.8, zorder=0)
+        axis.plot(heads, [row] * len(heads), "o", color="#31688e", alpha=0.85)
+        for rank, head in enumerate(np.argsort(heads)):
+            axis.annotate(
+                str(head),
+                (heads[head], row),
+                xytext=(0, -13 if rank % 2 else 5),  # neighbours do not collide
+                textcoords="offset points",
+                ha="center",
+                fontsize=7,
+                color=INK,
+            )
+        if limits:
+            axis.plot(limits[layer], row, "|", color=INK, markersize=12)
+    axis.set_yticks(range(len(values)), list(values))
+    axis.set_ylim(len(values) - 0.4, -0.7)
+    axis.set_xlim(left=0)
+    axis.set_xlabel(label, color=INK, fontsize=9)
+    axis.tick_params(labelsize=8, colors=INK)
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    return figure
+
+
 def _check_heads(scores, queries, heads):
     if scores.ndim != 4 or scores.shape[1] != len(queries):
         raise ValueError(
@@ -198,11 +294,12 @@ def _figure(width, height, title):
     return figure
 
 
-def _grid(num_rows, num_columns, aspect, title, *, bars):
+def _grid(num_rows, num_columns, aspect, title):
     # Constrained layout needs room for labels and bars, or it shrinks the pictures.
+    inches = max(CELL_INCHES, 2.7 / num_columns)
     figure = _figure(
-        num_columns * CELL_INCHES + 1.1,
-        num_rows * CELL_INCHES * aspect + 0.35 + (0.3 if title else 0),
+        num_columns * inches + 1.1,
+        num_rows * inches * aspect + 0.35 + (0.3 if title else 0),
         title,
     )
     axes = figure.subplots(num_rows, num_columns, squeeze=False)

@@ -92,6 +92,40 @@ def test_relative_tables_are_drawn_by_distance():
     assert second.get_images()[0].get_clim() == (-1, 1)
 
 
+def test_matrices_show_their_numbers():
+    matrices = {"first": np.array([[1, -4], [2.25, 0]]), "second": np.array([[3.0]])}
+    figure = visualization.draw_matrices(matrices, signed=True)
+    (axis,) = figure.axes
+    texts = {text.get_position(): text.get_text() for text in axis.texts}
+    # One column lies between the matrices; rows count from the top.
+    numbers = {(0.5, 0.5): "1", (1.5, 0.5): "-4", (0.5, 1.5): "2.2", (1.5, 1.5): "0"}
+    labels = {(1, -0.2): "first", (3.5, -0.2): "second"}
+    assert texts == numbers | labels | {(3.5, 0.5): "3"}
+    assert axis.get_ylim()[0] > axis.get_ylim()[1]
+    for mesh, matrix in zip(axis.collections, matrices.values(), strict=True):
+        np.testing.assert_array_equal(mesh.get_array(), matrix)
+        assert mesh.get_clim() == (-4, 4)
+
+
+def test_heads_are_points_of_their_layer():
+    values = {"first": np.array([3.0, 1.0]), "second": np.array([2.0, 2.5])}
+    figure = visualization.draw_heads(
+        values, label="bits", limits={"first": 4.0, "second": 3.0}
+    )
+    (axis,) = figure.axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == list(values)
+    points = [line for line in axis.get_lines() if line.get_marker() == "o"]
+    marks = [line for line in axis.get_lines() if line.get_marker() == "|"]
+    for row, heads in enumerate(values.values()):
+        np.testing.assert_array_equal(points[row].get_xdata(), heads)
+        np.testing.assert_array_equal(points[row].get_ydata(), [row, row])
+        assert marks[row].get_xydata().tolist() == [[4.0 - row, row]]
+    assert {text.get_text(): text.xy for text in axis.texts[:2]} == {
+        "0": (3.0, 0),
+        "1": (1.0, 0),
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
