@@ -1,0 +1,249 @@
+"""Every command end to end, each in a process of its own, and every mistake."""
+
+import csv
+import json
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+import aa_keras.layers  # noqa: F401  registers them, for keras.models.load_model
+from aa_keras import __version__, cli, config
+
+EXPERIMENT = "experiments/quickstart/digits_aa_resnet.yaml"
+
+
+@pytest.fixture(scope="module")
+def digits(tmp_path_factory):
+    """Files of three test digits, by class."""
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    files = {}
+    for index in (4, 9, 14):
+        pixels = np.round(data.images[index] * (255 / 16)).astype(np.uint8)
+        files[str(data.target[index])] = folder / f"{index}.png"
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return files
+
+
+@pytest.fixture(scope="module")
+def workdir(quickstart_run, tmp_path_factory):
+    copy = tmp_path_factory.mktemp("cli") / "run"
+    shutil.copytree(quickstart_run, copy)
+    return copy
+
+
+def test_train_leaves_all_about_its_run(quickstart_run):
+    assert {path.name for path in quickstart_run.iterdir()} == {
+        "checkpoints",
+        "config.yaml",
+        "data.json",
+        "metrics.csv",
+        "model.keras",
+        "result.json",
+        "tensorboard",
+    }
+    experiment = config.load(quickstart_run / "config.yaml")
+    assert (experiment.name, experiment.train.epochs) == ("digits_aa_resnet", 8)
+    result = json.loads((quickstart_run / "result.json").read_text())
+    model = keras.models.load_model(quickstart_run / "model.keras")
+    assert result["params"] == sum(
+        int(np.prod(weight.shape)) for weight in model.trainable_weights
+    )
+    assert result["versions"]["keras"] == keras.__version__
+    with (quickstart_run / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["epoch"]) for row in rows] == list(range(1, 9))
+    assert float(rows[-1]["loss"]) < float(rows[0]["loss"])
+
+
+def test_the_test_split_is_every_fifth_image(quickstart_run):
+    """Accuracy counted by hand from the saved network and scikit-learn's arrays."""
+    data = load_digits()
+    images = np.round(data.images[4::5, ..., np.newaxis] * (255 / 16)) / 255
+    model = keras.models.load_model(quickstart_run / "model.keras")
+    description = json.loads((quickstart_run / "data.json").read_text())
+    (mean,), (std,) = (description["preprocessing"][key] for key in ("mean", "std"))
+    predicted = model.predict((images - mean) / std, verbose=0).argmax(-1)
+    accuracy = np.mean(predicted == data.target[4::5])
+    result = json.loads((quickstart_run / "result.json").read_text())
+    assert len(predicted) == 359
+    np.testing.assert_allclose(result["metrics"]["test"]["accuracy"], accuracy, atol=1e-6)
+    assert accuracy > 0.9
+
+
+def test_train_on_a_finished_run_prints_its_result(aa_keras, workdir):
+    before = (workdir / "result.json").read_bytes()
+    done = aa_keras(
+        "train", EXPERIMENT, "--workdir", workdir, "--set", "train.epochs=8"
+    )
+    assert "is finished" in done.stdout
+    assert "accuracy" in done.stdout
+    assert (workdir / "result.json").read_bytes() == before
+
+
+def test_evaluate(aa_keras, workdir):
+    done = aa_keras("evaluate", workdir, "--split", "validation")
+    metrics = json.loads((workdir / "result.json").read_text())["metrics"]
+    assert metrics["validation"]["images"] == 180
+    assert f"accuracy {metrics['validation']['accuracy']:.4f}" in done.stdout
+    assert "test" in metrics
+
+
+def test_predict(aa_keras, workdir, digits):
+    model = keras.models.load_model(workdir / "model.keras")
+    description = json.loads((workdir / "data.json").read_text())["preprocessing"]
+    lines = aa_keras("predict", workdir, *digits.values()).stdout.splitlines()
+    for path, line in zip(digits.values(), lines, strict=True):
+        pixels = np.asarray(Image.open(path), "float32")[None, ..., None] / 255
+        inputs = (pixels - description["mean"]) / description["std"]
+        (probabilities,) = model.predict(inputs, verbose=0)
+        best = probabilities.argmax()
+        assert line.startswith(f"{path}: {best} {probabilities[best]:.4f}")
+
+
+def test_export(aa_keras, workdir, tmp_path):
+    done = aa_keras("export", workdir, tmp_path / "served")
+    assert done.stdout.strip() == str(tmp_path / "served" / "1")
+    assert (tmp_path / "served" / "1" / "saved_model.pb").is_file()
+
+
+def test_maps(aa_keras, workdir, digits, tmp_path):
+    image, *_ = digits.values()
+    aa_keras("maps", workdir, image, "--out", tmp_path / "all.png", "--query", "2,3")
+    arguments = ("--layer", "stage2_block1_conv1", "--head", 1)
+    arguments += ("--query", "2,3", "--query", "5,4")
+    aa_keras("maps", workdir, image, "--out", tmp_path / "one.png", *arguments)
+    sizes = [Image.open(tmp_path / name).size for name in ("all.png", "one.png")]
+    # one query and four heads are wider than high; two queries and one head are not
+    assert sizes[0][0] / sizes[0][1] > sizes[1][0] / sizes[1][1]
+    aa_keras("maps", workdir, image, "--out", tmp_path / "page.html")
+    assert "stage1_block1_conv1" in (tmp_path / "page.html").read_text()
+
+
+def test_summary(aa_keras):
+    assert "72,686" in aa_keras("summary", EXPERIMENT).stdout
+    done = aa_keras(
+        "summary", "experiments/imagenet/aa_resnet_50.yaml", "--format", "json"
+    )
+    summary = json.loads(done.stdout)
+    # The exact counts of PAPER's Table 3.
+    assert round(summary["params"] / 1e6, 2) == 25.81
+    assert round(summary["gflops_paper"], 2) == 8.33
+    assert summary["paper"][0]["claimed"]["params_m"] == 25.8
+
+
+def test_tables(aa_keras):
+    done = aa_keras("tables", "--table", 4, "--format", "json")
+    rows = json.loads(done.stdout)
+    assert [row["row"] for row in rows][:2] == ["MnasNet-0.75", "AA-MnasNet-0.75"]
+    assert rows[0]["params_m"] == 2.912
+
+
+def test_report(workdir, tmp_path, monkeypatch, capsys):
+    # In this process, where the networks of all tables are built once for all tests.
+    (tmp_path / "experiments").mkdir()
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["report", str(workdir)])
+    assert not caught.value.code
+    assert "digits_aa_resnet-seed0.json" in capsys.readouterr().out
+    accuracy = json.loads((workdir / "result.json").read_text())["metrics"]["test"]
+    text = (tmp_path / "results" / "RESULTS.md").read_text()
+    assert f"top-1 {100 * accuracy['accuracy']:.2f}" in text
+    assert "AA-Wide-ResNet" in text
+
+
+def test_version(aa_keras):
+    assert aa_keras("--version").stdout == f"aa-keras, version {__version__}\n"
+
+
+def test_help_answers_without_a_checkout(aa_keras, tmp_path):
+    aa_keras("--help", cwd=tmp_path)
+    done = aa_keras("tables", cwd=tmp_path, status=2)
+    assert done.stderr.startswith("aa-keras: error: no experiments/ in")
+
+
+# Arguments with {run}, {image} and {out} filled in, and what the one line must say.
+MISTAKES = {
+    "no such command": (["trian"], ["No such command 'trian'"]),
+    "no workdir": (["train", EXPERIMENT], ["--workdir"]),
+    "no file": (["train", "absent.yaml", "--workdir", "{out}"], ["absent.yaml"]),
+    "unknown key": (
+        ["train", EXPERIMENT, "--workdir", "{out}", "--set", "train.epoch=2"],
+        ["train.epoch: unknown key", "did you mean 'epochs'"],
+    ),
+    "heads do not fit": (
+        ["train", EXPERIMENT, "--workdir", "{out}"]
+        + ["--set", "model.attention.num_heads=32"],
+        ["digits_aa_resnet: model", "32"],
+    ),
+    "no such stage": (
+        ["train", EXPERIMENT, "--workdir", "{out}"]
+        + ["--set", "model.attention.stages=[4]"],
+        ["stages", "4"],
+    ),
+    "too many images a batch": (
+        ["train", EXPERIMENT, "--workdir", "{out}", "--set", "data.batch_size=9999"],
+        ["data.batch_size: received 9999; allowed: at most 1258"],
+    ),
+    "wrong number of classes": (
+        ["train", EXPERIMENT, "--workdir", "{out}", "--set", "model.classes=9"],
+        ["model.classes: received 9; allowed: 10"],
+    ),
+    "data that is not there": (
+        ["train", "experiments/imagenet/resnet_50.yaml", "--workdir", "{out}"]
+        + ["--set", "data.data_dir={out}"],
+        ["imagenet2012", "data.data_dir"],
+    ),
+    "another run's directory": (
+        ["train", EXPERIMENT, "--workdir", "{run}"],
+        ["train.epochs (8 there, 40 now)"],
+    ),
+    "no run": (["evaluate", "{out}"], ["no config.yaml", "--workdir"]),
+    "no such split": (["evaluate", "{run}", "--split", "tset"], ["'tset'", "validation"]),
+    "no picture": (["predict", "{run}", "absent.png"], ["absent.png"]),
+    "not a picture": (["predict", "{run}", EXPERIMENT], [EXPERIMENT]),
+    "no such layer": (
+        ["maps", "{run}", "{image}", "--out", "{out}.png", "--layer", "conv9"],
+        ["'conv9'", "stage1_block1_conv1"],
+    ),
+    "no such head": (
+        ["maps", "{run}", "{image}", "--out", "{out}.png", "--head", "4"],
+        ["4"],
+    ),
+    "no pixel": (
+        ["maps", "{run}", "{image}", "--out", "{out}.png", "--query", "3"],
+        ["--query", "'3'", "Y,X"],
+    ),
+    "outside": (
+        ["maps", "{run}", "{image}", "--out", "{out}.png", "--query", "8,0"],
+        ["(8, 0)", "0 to 7"],
+    ),
+    "unknown kind of file": (
+        ["maps", "{run}", "{image}", "--out", "{out}.jpg"],
+        [".png or .html"],
+    ),
+    "unknown format": (["export", "{run}", "{out}", "--format", "pt"], ["'pt'", "onnx"]),
+    "a table too many": (["tables", "--table", "9"], ["--table", "9"]),
+}
+
+
+@pytest.mark.parametrize("arguments, told", MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_one_line_and_status_2(
+    arguments, told, quickstart_run, digits, tmp_path, capfd
+):
+    # In this process: what is asked is the answer, not the start of TensorFlow.
+    out, image = tmp_path / "out", next(iter(digits.values()))
+    words = [word.format(run=quickstart_run, image=image, out=out) for word in arguments]
+    with pytest.raises(SystemExit) as caught:
+        cli.main(words)
+    assert caught.value.code == 2
+    lines = capfd.readouterr().err.strip().splitlines()
+    assert lines[-1].startswith("aa-keras: error: ")
+    for text in told:
+        assert text in lines[-1]
+    assert list(tmp_path.iterdir()) == []
