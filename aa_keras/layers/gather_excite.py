@@ -21,8 +21,7 @@ class GatherExcite(layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`; height and width known where `extent` is
-        given
+        `(batch, height, width, channels)`
 
     Output shape:
         as the input
