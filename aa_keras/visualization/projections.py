@@ -45,7 +45,8 @@ class Projections:
 def augmented_layers(model):
     """Returns the names of a model's `AugmentedConv2D` layers, first layer first.
 
-    A layer of a nested model goes by `nested/layer`.
+    A layer of a nested model goes by its name too; where two layers share theirs, both
+    go by their paths, `nested/layer`.
 
     Args:
         model: a `keras.Model`.
@@ -148,13 +149,22 @@ def _attention_input(layer, x):
     return x
 
 
-def _layers_by_name(model, prefix=""):
+def _layers_by_name(model):
+    paths = _layers_by_path(model)
+    names = [layer.name for layer in paths.values()]
+    return {
+        layer.name if names.count(layer.name) == 1 else path: layer
+        for path, layer in paths.items()
+    }
+
+
+def _layers_by_path(model, prefix=""):
     found = {}
     for layer in model.layers:
         if isinstance(layer, AugmentedConv2D):
             candidates = {prefix + layer.name: layer}
         elif isinstance(layer, keras.Model):
-            candidates = _layers_by_name(layer, f"{prefix}{layer.name}/")
+            candidates = _layers_by_path(layer, f"{prefix}{layer.name}/")
         else:
             continue
         known = {id(layer) for layer in found.values()}
@@ -183,7 +193,7 @@ def _is_graph(layer):
 
 
 def _holds(model, wanted):
-    return any(id(layer) in wanted for layer in _layers_by_name(model).values())
+    return any(id(layer) in wanted for layer in _layers_by_path(model).values())
 
 
 class _Recorder(keras.Function):
