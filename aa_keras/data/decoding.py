@@ -78,10 +78,10 @@ def require(images, names, policy):
         message = "corrupt image (data.corrupt_images=skip leaves it out):"
         with tf.control_dependencies([tf.debugging.Assert(usable, [message, names])]):
             return tf.identity(usable)
-    report = ["Skipped a corrupt image:", names]
+    report = tf.strings.join(["Skipped a corrupt image: ", names])
 
     def skip():
-        with tf.control_dependencies([tf.print(*report, output_stream=sys.stderr)]):
+        with tf.control_dependencies([tf.print(report, output_stream=sys.stderr)]):
             return tf.constant(False)
 
     return tf.cond(usable, lambda: tf.constant(True), skip)

@@ -60,10 +60,8 @@ def mix(mixup=None, cutmix=None):
         mixed = [layer.with_seed(seed)(dict(batch)) for layer in layers]
         if len(mixed) == 2:
             coin = tf.random.stateless_uniform((), coin_seed) < 0.5
-            chosen = {
-                key: tf.where(coin, mixed[0][key], mixed[1][key]) for key in batch
-            }
-        return chosen["images"], chosen["labels"]
+            return tuple(tf.where(coin, mixed[0][key], mixed[1][key]) for key in batch)
+        return mixed[0]["images"], mixed[0]["labels"]
 
     return apply
 
