@@ -3,6 +3,7 @@
 Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
 """
 
+import functools
 import inspect
 
 import keras
@@ -43,7 +44,7 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
     inputs = tf.TensorSpec(
         (None, *preprocessing.output_shape), tf.float32, name="inputs"
     )
-    names = tf.constant(class_names)
+    names = tf.constant(list(class_names))
 
     def answer(probabilities):
         probabilities = tf.cast(probabilities, tf.float32)
@@ -58,6 +59,17 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
             "top_k_class_names": top_names,
         }
 
+    def ask(network, inputs):
+        # Kernels of TensorFlow fail on an empty batch: they get one image then.
+        num_images = tf.shape(inputs)[0]
+        one = tf.zeros((1, *preprocessing.output_shape))
+        inputs = tf.cond(num_images > 0, lambda: inputs, lambda: one)
+        outputs = network(inputs)
+        return tf.nest.map_structure(lambda output: output[:num_images], outputs)
+
+    def classify(inputs):
+        return answer(ask(functools.partial(model, training=False), inputs))
+
     def preprocess(images):
         some = tf.debugging.Assert(
             tf.reduce_min(tf.shape(images)[1:3]) > 0,
@@ -67,7 +79,7 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
             return preprocessing(tf.identity(images))
 
     def serving_default(images):
-        return answer(model(preprocess(images), training=False))
+        return classify(preprocess(images))
 
     def serve_image_bytes(image_bytes):
         inputs = tf.map_fn(
@@ -75,10 +87,10 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
             image_bytes,
             fn_output_signature=tf.TensorSpec(preprocessing.output_shape, tf.float32),
         )
-        return answer(model(inputs, training=False))
+        return classify(inputs)
 
     def serve_preprocessed(inputs):
-        return answer(model(inputs, training=False))
+        return classify(inputs)
 
     signatures = {
         "serving_default": (serving_default, [images]),
@@ -89,14 +101,14 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
         layer = model.get_layer(attention_layer)
         with_layer_input = keras.Model(model.inputs, [model.outputs[0], layer.input])
 
-        def serve_attention(images):
-            inputs = preprocess(images)
+        def attentive(inputs):
             probabilities, layer_input = with_layer_input(inputs, training=False)
             _, scores = layer(layer_input, return_attention_scores=True)
-            return {
-                **answer(probabilities),
-                "attention_scores": tf.cast(scores, tf.float32),
-            }
+            return probabilities, tf.cast(scores, tf.float32)
+
+        def serve_attention(images):
+            probabilities, scores = ask(attentive, preprocess(images))
+            return {**answer(probabilities), "attention_scores": scores}
 
         signatures["serve_attention"] = (serve_attention, [images])
     return signatures

@@ -1,0 +1,233 @@
+"""Pictures of every kind: a right answer, or a clear error and then a right answer."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from aa_keras.export import decoding
+
+
+@pytest.fixture(scope="module")
+def decode():
+    """A function from a file and a number of channels to pixels, in a graph."""
+    function = tf.function(decoding.decode_picture, autograph=False)
+    return lambda encoded, channels=3: function(tf.constant(encoded), channels).numpy()
+
+
+def by_pillow(encoded, mode="RGB"):
+    image = ImageOps.exif_transpose(Image.open(io.BytesIO(encoded)))
+    return np.asarray(image.convert(mode)).astype(int)
+
+
+def exif(orientation, order="<"):
+    """An EXIF block with two other entries before the orientation."""
+    entries = [(0x0100, 4, 1, 640), (0x0101, 4, 1, 427)]
+    block = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8)
+    block += struct.pack(order + "H", len(entries) + 1)
+    for entry in entries:
+        block += struct.pack(order + "HHII", *entry)
+    block += struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"Exif\0\0" + block + struct.pack(order + "I", 0)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_photograph_stands_upright(
+    orientation, order, decode, encode, photograph
+):
+    encoded = encode(photograph, "JPEG", exif=exif(orientation, order), quality=95)
+    expected = by_pillow(encoded)
+    assert expected.shape == (54, 80, 3) if orientation < 5 else (80, 54, 3)
+    # TensorFlow decodes JPEG with the fast transform, a few grey values off.
+    np.testing.assert_allclose(decode(encoded), expected, atol=12)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        exif(9),
+        exif(0),
+        exif(6)[:-7],  # ends before the value
+        exif(6)[:14],
+        b"Exif\0\0",
+        b"Exif\0\0II*\0\xff\xff\xff\xff",
+    ],
+)
+def test_a_broken_exif_block_turns_nothing(block, decode, encode, photograph):
+    encoded = encode(photograph, "JPEG")
+    segment = b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block
+    turned = encoded[:2] + segment + encoded[2:]
+    np.testing.assert_array_equal(decode(turned), decode(encoded))
+
+
+def test_many_segments_before_the_picture_end_the_search(decode, encode, photograph):
+    encoded = encode(photograph, "JPEG")
+    many = encoded[:2] + b"\xff\xe0\0\2" * 20_000 + encoded[2:]
+    np.testing.assert_array_equal(decode(many), decode(encoded))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1", "P", "RGBA", "LA"])
+def test_png_of_every_mode(mode, decode, encode, photograph):
+    encoded = encode(photograph, mode=mode)
+    np.testing.assert_array_equal(decode(encoded), by_pillow(encoded))
+
+
+def test_alpha_is_dropped_not_blended(decode, encode, photograph):
+    alpha = np.full(photograph.shape[:2], 3, np.uint8)
+    np.testing.assert_array_equal(
+        decode(encode(np.dstack([photograph, alpha]))), photograph
+    )
+
+
+def test_sixteen_bits_lose_the_lower_eight(decode, encode):
+    pixels = (np.arange(60 * 70).reshape(60, 70) * 15).astype(np.uint16)
+    expected = np.repeat((pixels >> 8)[..., np.newaxis], 3, axis=-1)
+    np.testing.assert_array_equal(decode(encode(pixels)), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"mode": "L"}])
+def test_jpeg(options, decode, encode, photograph):
+    encoded = encode(photograph, "JPEG", quality=95, **options)
+    np.testing.assert_allclose(decode(encoded), by_pillow(encoded), atol=12)
+
+
+def test_cmyk(decode, encode, photograph):
+    encoded = encode(photograph, "JPEG", mode="CMYK", quality=95)
+    difference = np.abs(decode(encoded) - photograph.astype(int))
+    assert np.median(difference) <= 4
+
+
+def test_colour_becomes_grey_where_the_network_is_grey(decode, encode, photograph):
+    encoded = encode(photograph)
+    grey = decode(encoded, 1)
+    assert grey.shape == (54, 80, 1)
+    np.testing.assert_allclose(grey[..., 0], by_pillow(encoded, "L"), atol=2)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5000), (5000, 1)])
+def test_extreme_shapes(shape, served, run, encode):
+    pixels = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
+    answer = ask(served, encode(pixels))
+    expected = run.model(run.preprocessing(pixels[np.newaxis, :, :, np.newaxis]))
+    np.testing.assert_allclose(answer, expected, atol=1e-5)
+
+
+def bomb(width, height):
+    """A small PNG file that claims to be large."""
+
+    def chunk(kind, content):
+        body = kind + content
+        return (
+            struct.pack(">I", len(content)) + body + struct.pack(">I", zlib.crc32(body))
+        )
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    content = zlib.compress(bytes(100_000))
+    signature = b"\x89PNG\r\n\x1a\n"
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", content), chunk(b"IEND", b"")]
+    return signature + b"".join(parts)
+
+
+def jpeg_bomb(encoded, width, height):
+    """The JPEG with other numbers in its frame header."""
+    frame = encoded.index(b"\xff\xc0")
+    size = struct.pack(">HH", height, width)
+    return encoded[: frame + 5] + size + encoded[frame + 9 :]
+
+
+def ask(served, *files):
+    answer = served.signatures["serve_image_bytes"](image_bytes=tf.constant(files))
+    return answer["probabilities"].numpy()
+
+
+BAD = {
+    "empty": lambda png, jpeg: b"",
+    "text": lambda png, jpeg: b"<html>404</html>",
+    "gif named png": lambda png, jpeg: b"GIF89a" + bytes(100),
+    "png cut in half": lambda png, jpeg: png[: len(png) // 2],
+    "png without end": lambda png, jpeg: png[:-20],
+    "png header alone": lambda png, jpeg: png[:20],
+    "png magic alone": lambda png, jpeg: png[:8],
+    "png with a flipped bit": lambda png, jpeg: (
+        png[:100] + bytes([png[100] ^ 64]) + png[101:]
+    ),
+    "jpeg cut in half": lambda png, jpeg: jpeg[: len(jpeg) // 2],
+    "jpeg magic alone": lambda png, jpeg: jpeg[:3],
+    "jpeg header alone": lambda png, jpeg: jpeg[:150],
+    "jpeg without end": lambda png, jpeg: jpeg[:-20],
+    "png bomb": lambda png, jpeg: bomb(100_000, 100_000),
+    "png bomb, negative": lambda png, jpeg: bomb(2**31 + 5, 2**31 + 5),
+    "png bomb, flat": lambda png, jpeg: bomb(2**31 - 1, 1),
+    "jpeg bomb": lambda png, jpeg: jpeg_bomb(jpeg, 65_000, 65_000),
+    "jpeg of no size": lambda png, jpeg: jpeg_bomb(jpeg, 0, 10),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_file_is_an_error_and_the_next_good_one_is_answered(
+    name, served, encode, digits, photograph
+):
+    good = encode(digits[0, :, :, 0])
+    before = ask(served, good)
+    bad = BAD[name](encode(photograph), encode(photograph, "JPEG"))
+    with pytest.raises(tf.errors.InvalidArgumentError) as caught:
+        ask(served, good, bad)
+    told = caught.value.message
+    assert any(
+        words in told
+        for words in ("not a JPEG or PNG file", "an image of", "Invalid", "corrupt")
+    ), told
+    np.testing.assert_array_equal(ask(served, good), before)
+
+
+def test_a_thousand_random_files(served, encode, digits, photograph):
+    good = encode(digits[0, :, :, 0])
+    before = ask(served, good)
+    random = np.random.default_rng(0)
+    starts = [b"", encode(photograph), encode(photograph, "JPEG"), good]
+    refused = 0
+    for index in range(1000):
+        start = starts[index % 4]
+        kept = start[: random.integers(0, len(start) + 1)]
+        try:
+            answer = ask(served, kept + random.bytes(random.integers(0, 300)))
+        except tf.errors.InvalidArgumentError:
+            refused += 1
+        else:  # random bytes after a whole picture, or in the colours of a JPEG
+            assert answer.sum() == pytest.approx(1, abs=1e-5)
+    assert refused > 900
+    np.testing.assert_array_equal(ask(served, good), before)
+
+
+def test_no_files_and_no_images_are_answered_with_nothing(served):
+    none = tf.zeros((0,), tf.string)
+    answer = served.signatures["serve_image_bytes"](image_bytes=none)
+    assert answer["probabilities"].shape == (0, 10)
+    none = tf.zeros((0, 8, 8, 1), tf.uint8)
+    for name in ("serving_default", "serve_attention"):
+        answer = served.signatures[name](images=none)
+        assert answer["probabilities"].shape == (0, 10)
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        np.zeros((1, 8, 8, 1), np.float32),
+        np.zeros((1, 8, 8, 3), np.uint8),
+        np.zeros((8, 8, 1), np.uint8),
+        np.zeros((1, 0, 8, 1), np.uint8),
+    ],
+    ids=["dtype", "channels", "rank", "no pixels"],
+)
+def test_wrong_images_are_refused(images, served, digits):
+    ask = served.signatures["serving_default"]
+    before = ask(images=tf.constant(digits[:1]))["probabilities"]
+    with pytest.raises((tf.errors.InvalidArgumentError, ValueError, TypeError)):
+        ask(images=tf.constant(images))
+    after = ask(images=tf.constant(digits[:1]))["probabilities"]
+    np.testing.assert_array_equal(after, before)
