@@ -203,6 +203,7 @@ class Train(Section):
     label_smoothing: Fraction = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
+    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
 

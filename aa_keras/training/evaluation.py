@@ -7,7 +7,8 @@ from pathlib import Path
 import keras
 
 from aa_keras import config, data, layers  # noqa: F401  registers the layers
-from aa_keras.training.callbacks import write_text
+from aa_keras.training.tasks import find_task, open_data
+from aa_keras.training.workdir import write_json
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,15 +43,16 @@ def load_run(workdir):
                 f"{workdir}: no {name} in it; allowed: the --workdir of a finished "
                 "`aa-keras train`"
             )
+    experiment = config.load(workdir / "config.yaml")
     description = json.loads((workdir / "data.json").read_text())
     preprocessing = {
         key: tuple(value) if isinstance(value, list) else value
         for key, value in description["preprocessing"].items()
     }
     return Run(
-        experiment=config.load(workdir / "config.yaml"),
+        experiment=experiment,
         model=keras.models.load_model(workdir / "model.keras", compile=False),
-        preprocessing=data.Preprocessing(**preprocessing),
+        preprocessing=find_task(experiment).PREPROCESSING(**preprocessing),
         class_names=tuple(description["class_names"]),
         result=json.loads((workdir / "result.json").read_text()),
     )
@@ -70,32 +72,12 @@ def evaluate(workdir, split="test"):
         ValueError: In one line, for a missing run, split or data set.
     """
     run = load_run(workdir)
-    options = run.experiment.data
-    source = data.open_source(**options.source_options)
-    batches = data.build_evaluation(
-        source, run.preprocessing, split=split, batch_size=options.batch_size
+    task = find_task(run.experiment)
+    source, _ = open_data(run.experiment)
+    batches = task.build_evaluation(
+        source, run.preprocessing, run.experiment, split=split
     )
-    metrics = measure(run.model, batches)
-    metrics["images"] = source.count(split)
+    metrics = task.measure(run.model, batches, run.experiment)
     result = {**run.result, "metrics": {**run.result["metrics"], split: metrics}}
-    write_text(Path(workdir) / "result.json", json.dumps(result, indent=2) + "\n")
+    write_json(Path(workdir) / "result.json", result)
     return metrics
-
-
-def measure(model, batches):
-    """Loss and accuracies of a model that ends in probabilities."""
-    model.compile(jit_compile=False, **compile_arguments(from_logits=False))
-    return model.evaluate(batches, verbose=0, return_dict=True)
-
-
-def compile_arguments(*, from_logits, label_smoothing=0.0):
-    """Loss and metrics of classification, as arguments of `compile`."""
-    return {
-        "loss": keras.losses.CategoricalCrossentropy(
-            from_logits=from_logits, label_smoothing=label_smoothing
-        ),
-        "metrics": [
-            keras.metrics.CategoricalAccuracy(name="accuracy"),
-            keras.metrics.TopKCategoricalAccuracy(5, name="top_5_accuracy"),
-        ],
-    }

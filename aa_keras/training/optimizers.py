@@ -3,14 +3,13 @@
 import keras
 
 
-def build_optimizer(optimizer, *, learning_rate, ema=None, accumulate_steps=1):
+def build_optimizer(optimizer, *, learning_rate, ema=None):
     """A Keras optimiser from an experiment's `train.optimizer`.
 
     Args:
         optimizer: A mapping with `name` (sgd, rmsprop, adamw) and its own keys.
-        learning_rate: A schedule over train steps.
+        learning_rate: A schedule over updates.
         ema: Momentum of an average of the weights, or None for no average.
-        accumulate_steps: Train steps whose gradients are averaged before an update.
 
     Returns:
         A `keras.optimizers.Optimizer`.
@@ -19,9 +18,7 @@ def build_optimizer(optimizer, *, learning_rate, ema=None, accumulate_steps=1):
         "learning_rate": learning_rate,
         "global_clipnorm": optimizer.get("clip_norm"),
         "use_ema": ema is not None,
-        # Keras averages after every train step, also those that change no weight.
-        "ema_momentum": 0.99 if ema is None else ema ** (1 / accumulate_steps),
-        "gradient_accumulation_steps": accumulate_steps if accumulate_steps > 1 else None,
+        "ema_momentum": 0.99 if ema is None else ema,
     }
     if optimizer["name"] == "sgd":
         return keras.optimizers.SGD(

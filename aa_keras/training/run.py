@@ -1,19 +1,50 @@
 """`train`: from an experiment to a finished work directory."""
 
+import contextlib
 import dataclasses
-import json
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
-from aa_keras import config, data, models
+from aa_keras import config, models
 from aa_keras.counting import count
-from aa_keras.training import checkpoints, provenance
-from aa_keras.training.callbacks import RunState, StopOnNonFiniteLoss, write_text
-from aa_keras.training.evaluation import compile_arguments, measure
+from aa_keras.training import checkpoints, distribution, provenance
+from aa_keras.training.callbacks import (
+    AverageWhileValidating,
+    EpochSeeds,
+    RunState,
+    StopOnNonFiniteLoss,
+)
+from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
+from aa_keras.training.steps import build_metrics, prepare_steps
+from aa_keras.training.tasks import find_task, open_data
+from aa_keras.training.workdir import (
+    held,
+    read_result,
+    refuse_other_run,
+    write_json,
+    write_text,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The numbers of a run, worked out in one place.
+
+    Args:
+        epochs: All epochs of the run.
+        steps: Updates of the weights in an epoch.
+        batch_size: Images of an update, over all replicas.
+        smoke: Whether two steps and one batch of evaluation are all.
+    """
+
+    epochs: int
+    steps: int
+    batch_size: int
+    smoke: bool
 
 
 def train(experiment, workdir, *, smoke=False, report=print):
@@ -22,116 +53,183 @@ def train(experiment, workdir, *, smoke=False, report=print):
     Args:
         experiment: A `config.Experiment`.
         workdir: Folder for all that the run leaves; made once the network is built.
+            With several workers the chief alone reads and writes it.
         smoke: One epoch of two steps and an evaluation of one batch.
         report: Called with each line for the console.
 
     Returns:
-        The content of `result.json`: metrics, costs and provenance.
+        The content of `result.json`: metrics, costs and provenance. None on a worker
+        that is not the chief.
 
     Raises:
         ValueError: In one line, for a network that cannot be built, data that is not
-            there, or a work directory of another experiment.
+            there, or a work directory of another experiment or in use.
+        OSError: If the work directory cannot be written.
+        RuntimeError: If the loss is no longer a number, or another worker is lost.
     """
     workdir = Path(workdir)
-    _refuse_other_run(workdir, experiment)
-    result_path = workdir / "result.json"
-    if result_path.exists():
+    refuse_other_run(workdir, experiment, smoke)
+    strategy = distribution.build_strategy(experiment.train.distribution)
+    chief = distribution.is_chief(strategy)
+    if not chief:
+        report = _silent
+    result = read_result(workdir)
+    if result:
         report(f"{workdir} is finished")
-        return json.loads(result_path.read_text())
+        return result
+    with distribution.lost_workers_named(strategy):
+        result = _train(experiment, workdir, smoke, strategy, report)
+        distribution.wait_for_all(strategy)
+    return result
 
-    options = experiment.train
+
+def _train(experiment, workdir, smoke, strategy, report):
+    options, task = experiment.train, find_task(experiment)
+    chief = distribution.is_chief(strategy)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     source, preprocessing = open_data(experiment)
-    model = build_model(experiment, preprocessing.output_shape)
-    if model.output_shape[-1] != len(source.class_names):
-        raise ValueError(
-            f"model.classes: received {model.output_shape[-1]}; allowed: "
-            f"{len(source.class_names)}, the classes of {source.name!r}"
-        )
+    plan = make_plan(experiment, source, smoke, distribution.num_replicas(strategy))
+    with distribution.scope(strategy):
+        model = build_model(experiment, preprocessing.output_shape)
+        compile_model(model, experiment, plan, strategy)
 
-    if experiment.data.batch_size % options.accumulate_steps:
-        raise ValueError(
-            f"train.accumulate_steps: received {options.accumulate_steps}; allowed: a "
-            f"divisor of data.batch_size, {experiment.data.batch_size}"
+    with held(workdir) if chief else contextlib.nullcontext():
+        state = None
+        if chief:
+            write_text(workdir / "config.yaml", config.dump(experiment))
+            state = checkpoints.restore(workdir / "checkpoints", model, report)
+        history = state["history"] if state else []
+        first_epoch = distribution.share_state(strategy, model, len(history))
+        report(
+            f"{experiment.name}: going on after epoch {first_epoch} of {plan.epochs}"
+            if first_epoch
+            else f"{experiment.name}: starting anew, {plan.epochs} epochs"
         )
-    # With accumulation the optimiser counts small steps, and so do the schedules.
-    step_size = experiment.data.batch_size // options.accumulate_steps
-    steps_per_epoch = 2 if smoke else source.num_examples["train"] // step_size
-    epochs = 1 if smoke else options.epochs
+        run_state = RunState(
+            workdir,
+            history=history,
+            score=task.score,
+            keep=options.keep_checkpoints,
+            smoke=smoke,
+        )
+        data = (task, source, preprocessing, experiment)
+        fit(model, data, plan, first_epoch, strategy, run_state, report)
+        if not chief:
+            return None
+        return finish(model, data, plan, workdir, run_state)
+
+
+def make_plan(experiment, source, smoke, num_replicas=1):
+    """The numbers of a run; a ValueError if they do not divide each other."""
+    options, batch_size = experiment.train, experiment.data.batch_size
+    parts = options.accumulate_steps * num_replicas
+    if batch_size % parts:
+        raise ValueError(
+            f"data.batch_size: received {batch_size}; allowed: multiples of {parts} "
+            f"(train.accumulate_steps {options.accumulate_steps} times {num_replicas} "
+            "replicas)"
+        )
+    if smoke:
+        return Plan(epochs=1, steps=2, batch_size=batch_size, smoke=True)
+    steps = source.num_examples["train"] // batch_size
+    if steps % options.steps_per_execution:
+        # Keras would run into the next epoch's images to fill the last execution.
+        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
+        raise ValueError(
+            f"train.steps_per_execution: received {options.steps_per_execution}; "
+            f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
+        )
+    return Plan(options.epochs, steps, batch_size, smoke=False)
+
+
+def compile_model(model, experiment, plan, strategy=None):
+    """Gives a model the experiment's optimiser, loss, metrics and train step."""
+    options = experiment.train
     optimizer_options = options.optimizer.model_dump()
-    rate = optimizer_options["learning_rate_per_256"] * experiment.data.batch_size / 256
+    rate = optimizer_options["learning_rate_per_256"] * plan.batch_size / 256
     optimizer = build_optimizer(
         optimizer_options,
         learning_rate=build_schedule(
             options.schedule.model_dump(),
             learning_rate=rate,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps,
         ),
         ema=options.ema,
-        accumulate_steps=options.accumulate_steps,
     )
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
+    jit_compile = options.jit_compile
+    if jit_compile is None:  # XLA knows no exchange between processes
+        jit_compile = False if strategy else "auto"
+    arguments = {
+        "jit_compile": jit_compile,
+        **find_task(experiment).compile_arguments(experiment),
+    }
     model.compile(
         optimizer=optimizer,
-        jit_compile="auto" if options.jit_compile is None else options.jit_compile,
-        steps_per_execution=options.steps_per_execution,
-        **compile_arguments(from_logits=True, label_smoothing=options.label_smoothing),
+        steps_per_execution=1 if plan.smoke else options.steps_per_execution,
+        **arguments,
     )
     model.optimizer.build(model.trainable_variables)
+    if strategy:
+        distribution.synchronize_batch_normalization(model)
+    prepare_steps(model, accumulate_steps=options.accumulate_steps, strategy=strategy)
 
-    workdir.mkdir(parents=True, exist_ok=True)
-    write_text(workdir / "config.yaml", config.dump(experiment))
-    state = checkpoints.restore(workdir / "checkpoints", model, report)
-    first_epoch = state["epoch"] if state else 0
-    report(
-        f"{experiment.name}: going on after epoch {first_epoch} of {epochs}"
-        if state
-        else f"{experiment.name}: starting anew, {epochs} epochs"
+
+def fit(model, data, plan, first_epoch, strategy, run_state, report):
+    """Trains the epochs that are left; on the chief, with all that is written."""
+    task, source, preprocessing, experiment = data
+    options = experiment.train
+    if first_epoch == plan.epochs:  # killed between the last epoch and result.json
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+        return
+    training = task.build_training(
+        source, preprocessing, experiment, epochs=range(first_epoch, plan.epochs)
     )
-    training = data.build_training(
-        source,
-        preprocessing,
-        seed=options.seed,
-        epochs=range(first_epoch, epochs),
-        **{**experiment.data.training_options, "batch_size": step_size},
+    validation = None
+    if "validation" in source.num_examples:
+        validation = split_batches(data, plan, "validation")
+    if strategy:
+        build_metrics(model, training, strategy)
+    console = Console(
+        report,
+        batch_size=plan.batch_size,
+        first_epoch=first_epoch,
+        epochs=plan.epochs,
+        steps=plan.steps,
     )
-
-    splits = [name for name in ("validation", "test") if name in source.num_examples]
-
-    def split_dataset(split):
-        batches = data.build_evaluation(
-            source, preprocessing, split=split, batch_size=experiment.data.batch_size
-        )
-        return batches.take(1) if smoke else batches
-
-    validation = split_dataset("validation") if "validation" in splits else None
-    run_state = RunState(
-        workdir,
-        history=state["history"] if state else [],
-        seconds=state["seconds"] if state else 0.0,
-        seed=options.seed,
-        monitor="val_accuracy" if validation else "accuracy",
-        keep=options.keep_checkpoints,
-    )
-    model.fit(
-        training.repeat() if smoke else training,
-        validation_data=validation,
-        shuffle=False,  # the data set does it
-        initial_epoch=first_epoch,
-        epochs=epochs,
-        steps_per_epoch=steps_per_epoch,
-        callbacks=[
-            StopOnNonFiniteLoss(),
-            *([keras.callbacks.SwapEMAWeights()] if options.ema else []),
+    callbacks = [
+        EpochSeeds(options.seed, distribution.worker_index(strategy)),
+        StopOnNonFiniteLoss(),
+        *([AverageWhileValidating()] if options.ema else []),
+    ]
+    if distribution.is_chief(strategy):
+        callbacks += [
             run_state,
-            keras.callbacks.TensorBoard(workdir / "tensorboard", write_graph=False),
-        ],
-    )
+            console,
+            keras.callbacks.TensorBoard(
+                run_state.workdir / "tensorboard", write_graph=False
+            ),
+        ]
+    with contextlib.closing(console):
+        model.fit(
+            training.repeat() if plan.smoke else training,
+            validation_data=validation,
+            shuffle=False,  # the data set does it
+            initial_epoch=first_epoch,
+            epochs=plan.epochs,
+            steps_per_epoch=plan.steps,
+            verbose=0,
+            callbacks=callbacks,
+        )
 
-    final = build_model(experiment, preprocessing.output_shape, "softmax")
+
+def finish(model, data, plan, workdir, run_state):
+    """Saves the network, measures it, and writes `result.json` last of all."""
+    task, source, preprocessing, experiment = data
+    final = build_model(experiment, preprocessing.output_shape, task.FINAL_ACTIVATION)
     final.set_weights(model.get_weights())
     unfinished = workdir / ".model.keras"  # must end in .keras
     final.save(unfinished)
@@ -140,40 +238,36 @@ def train(experiment, workdir, *, smoke=False, report=print):
         "class_names": source.class_names,
         "preprocessing": dataclasses.asdict(preprocessing),
     }
-    write_text(workdir / "data.json", json.dumps(description, indent=2) + "\n")
+    write_json(workdir / "data.json", description)
     cost = count(final)
+    best = checkpoints.read_state(workdir / "checkpoints" / checkpoints.BEST)
+    splits = [name for name in ("validation", "test") if name in source.num_examples]
     result = {
         "name": experiment.name,
         "params": cost.params,
         "gflops": cost.gflops,
         "gflops_paper": cost.gflops_paper,
-        "epochs": epochs,
+        "epochs": plan.epochs,
+        "best_epoch": best and best["epoch"],
         "seconds": round(run_state.seconds, 1),
-        "seed": options.seed,
-        "smoke": smoke,
+        "seed": experiment.train.seed,
+        "smoke": plan.smoke,
         "metrics": {
-            split: measure(final, split_dataset(split))
+            split: task.measure(final, split_batches(data, plan, split), experiment)
             for split in splits
         },
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
         "hardware": provenance.hardware(),
     }
-    write_text(result_path, json.dumps(result, indent=2) + "\n")
+    write_json(workdir / "result.json", result)
     return result
 
 
-def open_data(experiment):
-    """The experiment's data set and its preprocessing.
-
-    Raises:
-        ValueError: If the data is unknown or not there, in one line.
-    """
-    source = data.open_source(**experiment.data.source_options)
-    preprocessing = data.Preprocessing(
-        mean=source.mean, std=source.std, **experiment.data.preprocessing_options
-    )
-    return source, preprocessing
+def split_batches(data, plan, split):
+    task, source, preprocessing, experiment = data
+    batches = task.build_evaluation(source, preprocessing, experiment, split=split)
+    return batches.take(1) if plan.smoke else batches
 
 
 def build_model(experiment, input_shape, classifier_activation=None):
@@ -203,23 +297,5 @@ def build_model(experiment, input_shape, classifier_activation=None):
         keras.config.set_dtype_policy(previous)
 
 
-def _refuse_other_run(workdir, experiment):
-    path = workdir / "config.yaml"
-    if not path.exists():
-        return
-    earlier, now = (config.flatten(e) for e in (config.load(path), experiment))
-    movable = {"data.data_dir", "data.download"}  # where data lies changes no result
-    differing = sorted(
-        key
-        for key in (earlier.keys() | now.keys()) - movable
-        if earlier.get(key) != now.get(key)
-    )
-    if differing:
-        changes = ", ".join(
-            f"{key} ({earlier.get(key)!r} there, {now.get(key)!r} now)"
-            for key in differing
-        )
-        raise ValueError(
-            f"{workdir} belongs to a run of another configuration: {changes}; "
-            "choose another --workdir"
-        )
+def _silent(line):
+    pass

@@ -1,0 +1,53 @@
+"""What differs between classification and detection, in one table.
+
+Each task is a module of plain functions, called by `training.run` and
+`training.evaluation` under these names:
+
+| name | is |
+|---|---|
+| `PREPROCESSING` | the class of what stands between images and network |
+| `FINAL_ACTIVATION` | `classifier_activation` of the network that is saved |
+| `check(experiment, source)` | raises ValueError if network and data do not fit |
+| `build_training(source, preprocessing, experiment, *, epochs)` | a `tf.data.Dataset` of whole batches of `data.batch_size`, for that range of epochs |
+| `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once |
+| `compile_arguments(experiment)` | loss, metrics (and more) for `model.compile` in training |
+| `score(row)` | how good an epoch was by its row of metrics.csv, or None; larger is better |
+| `measure(model, batches, experiment)` | metrics of a final model as plain numbers, with `images` |
+"""  # noqa: E501
+
+from aa_keras.training import classification
+
+TASKS = {"classification": classification}
+
+
+def find_task(experiment):
+    """The module of an experiment's task, by its network."""
+    name = "detection" if experiment.model.name == "retinanet" else "classification"
+    if name not in TASKS:
+        raise ValueError(
+            f"model.name: received {experiment.model.name!r}, a network for {name}; "
+            f"allowed: networks for {', '.join(TASKS)}"
+        )
+    return TASKS[name]
+
+
+def open_data(experiment):
+    """The experiment's data set and its preprocessing.
+
+    Raises:
+        ValueError: If the data is unknown, not there, or of another task, in one line.
+    """
+    from aa_keras import data
+
+    task = find_task(experiment)
+    source = data.open_source(**experiment.data.source_options)
+    if TASKS.get(source.task) is not task:
+        raise ValueError(
+            f"data.name: received {source.name!r}, a set for {source.task}; allowed: "
+            f"sets for what model.name, {experiment.model.name!r}, does"
+        )
+    task.check(experiment, source)
+    preprocessing = task.PREPROCESSING(
+        mean=source.mean, std=source.std, **experiment.data.preprocessing_options
+    )
+    return source, preprocessing
