@@ -94,7 +94,8 @@ batches = data.build_training(
     data.Preprocessing(16, (0.5,) * 3, (0.5,) * 3),
     augmentation="inception", batch_size=8, seed=3, epochs=range(2),
 )
-print(sum(((n + 1) * x.sum()).item() for n, (x, _) in enumerate(batches.as_numpy_iterator())))
+batches = enumerate(batches.as_numpy_iterator(), start=1)
+print(sum((number * images.sum()).item() for number, (images, _) in batches))
 """
 
 
@@ -130,7 +131,7 @@ def test_seeds_give_other_orders(written, files):
 
 
 def test_augmentation_differs_between_epochs_and_images():
-    source, preprocessing = digits()
+    _, preprocessing = digits()
     image = np.arange(64, dtype=np.uint8).reshape(1, 8, 8, 1)
     same = data.Source(
         name="same",
