@@ -37,7 +37,7 @@ def cli(traceback):
 
 @cli.command()
 @click.argument("experiment", metavar="CONFIG", type=click.Path())
-@click.option("--workdir", required=True, type=click.Path(), help="Where all of it goes.")
+@click.option("--workdir", required=True, type=click.Path(), help="Where it all goes.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
 )
@@ -72,7 +72,8 @@ def predict(workdir, images, top):
     with quiet_import():
         from aa_keras import export, training
     run = training.load_run(workdir)
-    for path, probabilities in zip(images, export.predict_images(run, images)):
+    predictions = export.predict_images(run, images)
+    for path, probabilities in zip(images, predictions, strict=True):
         best = sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:top]
         names = "  ".join(f"{run.class_names[i]} {p:.4f}" for i, p in best)
         click.echo(f"{path}: {names}")
@@ -159,9 +160,7 @@ def maps(workdir, image, out, layer, head, queries):
 
 @cli.command()
 @click.argument("experiment", metavar="CONFIG", type=click.Path())
-@click.option(
-    "--format", "output", type=click.Choice(["text", "json"]), default="text"
-)
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def summary(experiment, output):
     """Parameters and FLOPs of an experiment's network, beside the paper's claim."""
     loaded = config.load(experiment)

@@ -69,7 +69,8 @@ def summary_as_text(summary):
         )
         where = f"figure {claim['figure']}" if "figure" in claim else "table"
         number = "" if "figure" in claim else f" {claim['table']}"
-        lines.append(f"  paper, {where}{number}, {claim['row']}: {numbers or 'no count'}")
+        numbers = numbers or "no count"
+        lines.append(f"  paper, {where}{number}, {claim['row']}: {numbers}")
     return "\n".join(lines)
 
 
@@ -106,7 +107,8 @@ def collect(workdirs, results="results"):
 
 def load_results(results="results"):
     """The collected results, in the order of their names."""
-    return [json.loads(path.read_text()) for path in sorted(Path(results).glob("*.json"))]
+    paths = sorted(Path(results).glob("*.json"))
+    return [json.loads(path.read_text()) for path in paths]
 
 
 def write_report(results="results", experiments="experiments"):
@@ -166,7 +168,7 @@ def rows_as_markdown(rows, runs=()):
         claimed = {k: v for k, v in row["paper"].items() if k != "marks"}
         marks = row["paper"]["marks"]
         claims = ", ".join(
-            f"{key} {value}{'' if set(marks.get(key, '')) & set('VD') else ' (unverified)'}"
+            f"{key} {value}" + (" (unverified)" if marks.get(key, "M") == "M" else "")
             for key, value in claimed.items()
         )
         built = "not built"

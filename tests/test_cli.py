@@ -71,7 +71,8 @@ def test_the_test_split_is_every_fifth_image(quickstart_run):
     accuracy = np.mean(predicted == data.target[4::5])
     result = json.loads((quickstart_run / "result.json").read_text())
     assert len(predicted) == 359
-    np.testing.assert_allclose(result["metrics"]["test"]["accuracy"], accuracy, atol=1e-6)
+    reported = result["metrics"]["test"]["accuracy"]
+    np.testing.assert_allclose(reported, accuracy, atol=1e-6)
     assert accuracy > 0.9
 
 
@@ -177,13 +178,25 @@ MISTAKES = {
         ["train.epoch: unknown key", "did you mean 'epochs'"],
     ),
     "heads do not fit": (
-        ["train", EXPERIMENT, "--workdir", "{out}"]
-        + ["--set", "model.attention.num_heads=32"],
+        [
+            "train",
+            EXPERIMENT,
+            "--workdir",
+            "{out}",
+            "--set",
+            "model.attention.num_heads=32",
+        ],
         ["digits_aa_resnet: model", "32"],
     ),
     "no such stage": (
-        ["train", EXPERIMENT, "--workdir", "{out}"]
-        + ["--set", "model.attention.stages=[4]"],
+        [
+            "train",
+            EXPERIMENT,
+            "--workdir",
+            "{out}",
+            "--set",
+            "model.attention.stages=[4]",
+        ],
         ["stages", "4"],
     ),
     "too many images a batch": (
@@ -195,8 +208,14 @@ MISTAKES = {
         ["model.classes: received 9; allowed: 10"],
     ),
     "data that is not there": (
-        ["train", "experiments/imagenet/resnet_50.yaml", "--workdir", "{out}"]
-        + ["--set", "data.data_dir={out}"],
+        [
+            "train",
+            "experiments/imagenet/resnet_50.yaml",
+            "--workdir",
+            "{out}",
+            "--set",
+            "data.data_dir={out}",
+        ],
         ["imagenet2012", "data.data_dir"],
     ),
     "another run's directory": (
@@ -204,7 +223,10 @@ MISTAKES = {
         ["train.epochs (8 there, 40 now)"],
     ),
     "no run": (["evaluate", "{out}"], ["no config.yaml", "--workdir"]),
-    "no such split": (["evaluate", "{run}", "--split", "tset"], ["'tset'", "validation"]),
+    "no such split": (
+        ["evaluate", "{run}", "--split", "tset"],
+        ["'tset'", "validation"],
+    ),
     "no picture": (["predict", "{run}", "absent.png"], ["absent.png"]),
     "not a picture": (["predict", "{run}", EXPERIMENT], [EXPERIMENT]),
     "no such layer": (
@@ -227,18 +249,22 @@ MISTAKES = {
         ["maps", "{run}", "{image}", "--out", "{out}.jpg"],
         [".png or .html"],
     ),
-    "unknown format": (["export", "{run}", "{out}", "--format", "pt"], ["'pt'", "onnx"]),
+    "unknown format": (
+        ["export", "{run}", "{out}", "--format", "pt"],
+        ["'pt'", "onnx"],
+    ),
     "a table too many": (["tables", "--table", "9"], ["--table", "9"]),
 }
 
 
-@pytest.mark.parametrize("arguments, told", MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize(("arguments", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_one_line_and_status_2(
     arguments, told, quickstart_run, digits, tmp_path, capfd
 ):
     # In this process: what is asked is the answer, not the start of TensorFlow.
     out, image = tmp_path / "out", next(iter(digits.values()))
-    words = [word.format(run=quickstart_run, image=image, out=out) for word in arguments]
+    places = {"run": quickstart_run, "image": image, "out": out}
+    words = [word.format(**places) for word in arguments]
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     assert caught.value.code == 2

@@ -51,7 +51,9 @@ def test_overrides_come_last_and_are_yaml(write):
     assert (changed.train.epochs, changed.model.attention) == (2, None)
     before, after = (config.flatten(e) for e in (config.load(path), changed))
     assert before["train.epochs"] == 500
-    assert {k for k in before.keys() | after.keys() if before.get(k) != after.get(k)} == {
+    assert {
+        k for k in before.keys() | after.keys() if before.get(k) != after.get(k)
+    } == {
         "train.epochs",
         "model.attention.key_ratio",
         "model.attention.value_ratio",
@@ -85,7 +87,10 @@ MISTAKES = {
     "truth for a number": (("epochs: 500", "epochs: yes"), ["train.epochs", "True"]),
     "out of range": (("epochs: 500", "epochs: 0"), ["train.epochs: received 0", "1"]),
     "infinite": (("0.2, weight", ".inf, weight"), ["learning_rate_per_256", "inf"]),
-    "ratio over one": (("key_ratio: 0.2", "key_ratio: 2"), ["attention.key_ratio", "2"]),
+    "ratio over one": (
+        ("key_ratio: 0.2", "key_ratio: 2"),
+        ["attention.key_ratio", "2"],
+    ),
     "not in the list": (
         ("augmentation: cifar", "augmentation: flip"),
         ["data.augmentation: received 'flip'", "'cifar'", "'inception'"],
@@ -104,7 +109,7 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize("change, told", MISTAKES.values(), ids=MISTAKES)
+@pytest.mark.parametrize(("change", "told"), MISTAKES.values(), ids=MISTAKES)
 def test_a_mistake_is_told_in_one_line(write, change, told):
     assert change[0] in TEXT
     path = write(TEXT.replace(*change, 1))
@@ -117,9 +122,12 @@ def test_a_mistake_is_told_in_one_line(write, change, told):
 
 
 @pytest.mark.parametrize(
-    "override, told",
+    ("override", "told"),
     [
-        ("train.epocs=2", "train.epocs: unknown key, received 2; did you mean 'epochs'"),
+        (
+            "train.epocs=2",
+            "train.epocs: unknown key, received 2; did you mean 'epochs'",
+        ),
         ("train.epochs", "--set: received 'train.epochs'; allowed: KEY=VALUE"),
         ("train.epochs.first=2", "'epochs' holds a value, not keys"),
         ("train.epochs=[", "--set: train.epochs: received '[', not valid YAML"),
@@ -133,7 +141,9 @@ def test_a_mistake_in_an_override_is_told_in_one_line(write, override, told):
 
 
 def test_files_that_hold_no_experiment(write, tmp_path):
-    with pytest.raises(config.ConfigError, match=r"absent\.yaml: cannot be read: No su"):
+    with pytest.raises(
+        config.ConfigError, match=r"absent\.yaml: cannot be read: No su"
+    ):
         config.load(tmp_path / "absent.yaml")
     with pytest.raises(config.ConfigError, match="received 'hello'; allowed: the keys"):
         config.load(write("hello"))

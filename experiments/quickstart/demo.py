@@ -10,16 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
 from rich.console import Console
 from rich.table import Table
-from sklearn.datasets import load_digits
+from write_digit import write_digit
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = Path("runs/quickstart")
 EXPERIMENTS = ("digits_resnet", "digits_aa_resnet")
-TEST_DIGIT = 69  # of the test split, index % 5 == 4; a nine with a closed loop
 QUERIES = ("2,3", "5,4")  # two pixels, y and x, whose attention is drawn
 
 
@@ -53,8 +50,7 @@ def main():
 
     saved_model = export(runs[-1]["workdir"])
     digit = (OUT / "digit.png").as_posix()
-    pixels = np.round(load_digits().images[TEST_DIGIT] * (255 / 16)).astype(np.uint8)
-    Image.fromarray(pixels).save(ROOT / digit)
+    write_digit(ROOT / digit)
     aa_keras("predict", runs[-1]["workdir"], digit)
     attention_maps = (OUT / "attention_maps.png").as_posix()
     queries = [word for query in QUERIES for word in ("--query", query)]

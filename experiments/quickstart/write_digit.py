@@ -1,0 +1,25 @@
+"""Writes a handwritten digit of the quickstart's test split as a picture file.
+
+python experiments/quickstart/write_digit.py OUT.png [INDEX]
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+
+TEST_DIGIT = 69  # of the test split, index % 5 == 4; a nine
+
+
+def write_digit(path, index=TEST_DIGIT):
+    # Sixteen steps of grey, spread over a byte as the network's data is.
+    pixels = np.round(load_digits().images[index] * (255 / 16)).astype(np.uint8)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
+if __name__ == "__main__":
+    path, *index = sys.argv[1:]
+    write_digit(path, *map(int, index))
