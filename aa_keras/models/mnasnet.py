@@ -51,6 +51,7 @@ STAGES = (
 STEM_FILTERS = 32
 HEAD_FILTERS = 1280
 SQUEEZE_RATIO = 0.25
+# key ratio, value ratio, heads, least key depth of a head
 ATTENTION = Attention(0.1, 0.05, 4, 0, **placement(STAGES))
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",

@@ -47,13 +47,14 @@ DEPTHS = {
     152: ("bottleneck", (3, 8, 36, 3)),
     **{6 * n + 2: ("small", (n, n, n)) for n in (1, 2, 3, 5, 7, 9)},
 }
-# kind of block: the paper's ratios and heads
+# kind of block: key ratio, value ratio, heads, least key depth of a head
 ATTENTION = {
     "basic": Attention(0.25, 0.25, 8, 20, **placement(STAGES)),
     "bottleneck": Attention(0.2, 0.1, 8, 20, **placement(STAGES)),
     "small": Attention(0.25, 0.25, 4, 20, **placement(SMALL_STAGES)),
 }
 KERNEL_INITIALIZER = "lecun_normal"
+conv = functools.partial(convolution, kernel_initializer=KERNEL_INITIALIZER)
 
 
 def basic_block(x, filters, strides, convolution_1, gate, projection, name):
@@ -106,7 +107,6 @@ def small_stem(x):
     return layers.ReLU(name="stem_relu")(x)
 
 
-conv = functools.partial(convolution, kernel_initializer=KERNEL_INITIALIZER)
 # kind of block: stem and its strides, stage table, block, shortcut
 KINDS = {
     "basic": (large_stem, 4, STAGES, basic_block, projection_shortcut),

@@ -151,6 +151,8 @@ class RetinaNet(keras_cv.models.RetinaNet):
         bounding_box_format=BOX_FORMAT,
         **kwargs,
     ):
+        if attention is not None:
+            attention = resolve_attention(attention, ATTENTION, len(STAGES))
         backbone = build_resnet(
             depth,
             input_shape=input_shape,
@@ -189,7 +191,7 @@ class RetinaNet(keras_cv.models.RetinaNet):
             "depth": depth,
             "input_shape": input_shape,
             "classes": classes,
-            "attention": attention,
+            "attention": attention and dataclasses.asdict(attention),
             "channel_attention": channel_attention,
             "max_size": max_size,
             "bounding_box_format": bounding_box_format,
@@ -259,9 +261,6 @@ def build_retinanet(
             "classifier_activation must be None for retinanet; received "
             f"{classifier_activation!r}"
         )
-    if attention is not None:
-        attention = resolve_attention(attention, ATTENTION, len(STAGES))
-        attention = dataclasses.asdict(attention)
     return RetinaNet(
         depth,
         input_shape=tuple(input_shape),

@@ -30,6 +30,7 @@ STAGES = (
     Stage(32, 2, "full"),  # 16 x 16
     Stage(64, 2, "full"),  # 8 x 8
 )
+# key ratio, value ratio, heads, least key depth of a head
 ATTENTION = Attention(0.2, 0.1, 8, 20, **placement(STAGES))
 KERNEL_INITIALIZER = {
     "class_name": "VarianceScaling",

@@ -239,6 +239,22 @@ def test_open_sizes(name, options):
     np.testing.assert_allclose(dynamic(images), fixed(images), rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("resnet", {"depth": 8, "attention": {}}),
+        ("wide_resnet", {"depth": 10, "width": 1, "channel_attention": "bam"}),
+        ("mnasnet", {"width_multiplier": 0.25, "attention": {}}),
+    ],
+)
+def test_saved_and_loaded(name, options, tmp_path):
+    model = models.build(name, input_shape=(32, 24, 3), classes=7, **options)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras")
+    images = np.random.default_rng(0).normal(size=(2, 32, 24, 3)).astype("float32")
+    np.testing.assert_array_equal(loaded(images), model(images))
+
+
 def test_the_last_layer_is_float32_under_mixed_precision():
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_bfloat16")
