@@ -1,0 +1,223 @@
+"""The experiment files: what they build, what they claim, which rows they reproduce."""
+
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from aa_keras import config, paper
+from aa_keras.data import augmentation, detection
+from aa_keras.models import mnasnet, resnet, retinanet, wide_resnet
+from aa_keras.models.attention import resolve_attention
+
+ROOT = Path(__file__).resolve().parents[1]
+FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
+PAPER_FILES = [p for p in FILES if p.parent.name in ("cifar100", "imagenet", "coco")]
+
+# The first columns of the paper's tables, written out again; GALA cannot be built.
+MNASNETS = (0.75, 1.0, 1.25, 1.4)
+AA_AND_SE = ("", "SE-", "AA-")
+ROWS = {
+    *((1, f"{kind}Wide-ResNet", None) for kind in ("", "GE-", "SE-", "AA-")),
+    *((2, row, None) for row in ("ResNet-50", "SE", "BAM", "CBAM", "AA")),
+    *((3, f"{a}ResNet-{d}", None) for a in AA_AND_SE for d in (34, 50, 101, 152)),
+    *(
+        (4, f"{a}MnasNet-{w}", None)
+        for a in ("", "AA-")
+        for w in (0.75, 1.0, 1.25, 1.4)
+    ),
+    *((5, f"{a}RetinaNet-{d}", None) for a in AA_AND_SE for d in (50, 101)),
+    *((6, share, None) for share in ("0", "0.25", "0.5", "0.75", "1.0")),
+    *((6, f"{share} none", 5) for share in ("0.25", "0.5", "0.75", "1.0")),
+    *(
+        (7, f"AA-ResNet-{depth} {encoding}", None)
+        for depth in (34, 50)
+        for encoding in ("none", "sine", "coordconv", "relative")
+    ),
+    *((8, f"AA-RetinaNet-50 {e}", None) for e in ("none", "coordconv", "relative")),
+}
+
+
+def name(path):
+    return path.relative_to(ROOT).as_posix()
+
+
+def row_of(entry):
+    return paper.find_row(entry.table, entry.row, entry.figure)
+
+
+@pytest.fixture(scope="module")
+def experiments():
+    return {path: config.load(path) for path in FILES}
+
+
+def test_every_row_that_can_be_built_has_one_file(experiments):
+    named = Counter(
+        (entry.table, entry.row, entry.figure)
+        for experiment in experiments.values()
+        for entry in experiment.paper
+    )
+    assert set(named) == ROWS
+    assert set(named.values()) == {1}
+    assert {(r.table, r.row, r.figure) for r in paper.rows() if r.model} == ROWS
+
+
+def test_files_of_the_paper_name_rows_and_no_others_do(experiments):
+    for path, experiment in experiments.items():
+        assert bool(experiment.paper) == (path in PAPER_FILES), name(path)
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_the_header_starts_with_the_command(path):
+    first = path.read_text().splitlines()[0]
+    workdir = r"runs/[\w.]+"
+    assert re.fullmatch(rf"# aa-keras train {name(path)} --workdir {workdir}", first)
+
+
+@pytest.mark.parametrize("path", PAPER_FILES, ids=name)
+def test_the_header_makes_the_claims_of_the_paper(path):
+    header = " ".join(
+        line.removeprefix("# ")
+        for line in path.read_text().splitlines()
+        if line.startswith("#")
+    )
+    claimed = re.findall(r"(top-1|top-5|mAP\d*) (\d+\.\d)", header)
+    printed = {
+        (label, f"{row.paper[key]:.1f}")
+        for row in map(row_of, config.load(path).paper)
+        for key, label in (
+            ("top1", "top-1"),
+            ("top5", "top-5"),
+            ("map", "mAP"),
+            ("map50", "mAP50"),
+            ("map75", "mAP75"),
+        )
+        if key in row.paper
+    }
+    assert set(claimed) == printed
+
+
+@pytest.mark.parametrize("path", PAPER_FILES, ids=name)
+def test_the_network_is_that_of_the_row(path):
+    experiment = config.load(path)
+    model = experiment.model.model_dump(exclude_none=True)
+    model.pop("dropout", None)  # counts have none
+    defaults, stages = {
+        "wide_resnet": (wide_resnet.ATTENTION, wide_resnet.STAGES),
+        "mnasnet": (mnasnet.ATTENTION, mnasnet.STAGES),
+        "retinanet": (retinanet.ATTENTION, resnet.STAGES),
+        "resnet": (
+            resnet.ATTENTION["basic" if model.get("depth") == 34 else "bottleneck"],
+            resnet.STAGES,
+        ),
+    }[model["name"]]
+
+    def resolved(options):
+        options = dict(options)
+        attention = resolve_attention(options.get("attention"), defaults, len(stages))
+        return {**options, "attention": attention}
+
+    image_size = experiment.data.image_size
+    for row in map(row_of, experiment.paper):
+        expected = dict(row.model)
+        assert expected.pop("input_shape") == [image_size, image_size, 3]
+        assert resolved(model) == resolved(expected)
+    if "attention" in model:  # written out, so that the file says all
+        fields = set(config.Attention.model_fields)
+        assert set(model["attention"]) == fields
+
+
+def test_a_network_and_its_counterparts_share_a_recipe(experiments):
+    recipes = {}
+    for path in PAPER_FILES:
+        experiment = experiments[path]
+        recipe = config.flatten(experiment)
+        augmented = experiment.model.attention is not None
+        family = (
+            experiment.model.name,
+            augmented
+            and experiment.model.name
+            in (
+                # The paper trains these otherwise with attention.
+                "wide_resnet",
+                "mnasnet",
+            ),
+        )
+        recipes.setdefault(family, set()).add(
+            tuple(
+                sorted(
+                    (key, str(value))
+                    for key, value in recipe.items()
+                    if key.startswith(("train.", "data."))
+                )
+            )
+        )
+    assert len(recipes) == 6
+    assert all(len(of_family) == 1 for of_family in recipes.values())
+
+
+# The paper's recipes, in full: 0.2, 0.128, 0.016 and 0.08 * 256 / 64 per 256 images.
+RECIPES = {
+    "cifar100/wide_resnet_28_10": (500, 1024, 0.2, 2e-4, "cosine", 25, "cifar"),
+    "cifar100/aa_wide_resnet_28_10": (500, 256, 0.2, 5e-4, "cosine", 25, "cifar"),
+    "imagenet/aa_resnet_50": (100, 1024, 0.128, 1e-4, "step", 5, "inception"),
+    "imagenet/mnasnet_1.0": (350, 1024, 0.016, 1e-5, "exponential", 5, "inception"),
+    "imagenet/aa_mnasnet_1.4": (350, 1024, 0.008, 1e-5, "exponential", 5, "inception"),
+    "coco/aa_retinanet_101": (150, 64, 0.32, 1e-4, "cosine", 1, "scale_jitter"),
+}
+
+
+@pytest.mark.parametrize("stem", RECIPES)
+def test_the_recipe_is_that_of_the_paper(stem):
+    experiment = config.load(ROOT / "experiments" / f"{stem}.yaml")
+    train, images = experiment.train, experiment.data
+    assert RECIPES[stem] == (
+        train.epochs,
+        images.batch_size,
+        train.optimizer.learning_rate_per_256,
+        train.optimizer.weight_decay,
+        train.schedule.name,
+        train.schedule.warmup_epochs,
+        images.augmentation,
+    )
+    assert train.optimizer.momentum == 0.9
+
+
+def test_mnasnets_and_step_schedules_have_their_particulars(experiments):
+    for path in PAPER_FILES:
+        experiment = experiments[path]
+        train = experiment.train
+        mobile = experiment.model.name == "mnasnet"
+        assert train.label_smoothing == (0.1 if mobile else 0)
+        assert train.ema == (0.9999 if mobile else None)
+        if mobile:
+            assert experiment.model.dropout == 0.2
+            assert train.optimizer.name == "rmsprop"
+            assert (train.optimizer.decay, train.optimizer.epsilon) == (0.9, 1e-3)
+            assert (train.schedule.factor, train.schedule.every_epochs) == (0.97, 2.4)
+        if train.schedule.name == "step":
+            assert train.schedule.epochs == [30, 60, 80, 90]
+
+
+def test_images_are_cut_for_evaluation_on_imagenet_alone(experiments):
+    for path in PAPER_FILES:
+        expected = 0.875 if path.parent.name == "imagenet" else None
+        assert experiments[path].data.central_crop == expected
+
+
+def test_the_small_runs_differ_in_attention_alone():
+    plain, augmented = (
+        config.flatten(config.load(ROOT / "experiments" / "small" / f"{stem}.yaml"))
+        for stem in ("cifar100_resnet_20", "cifar100_aa_resnet_20")
+    )
+    differing = {k for k in augmented if augmented[k] != plain.get(k)} - {"name"}
+    assert differing
+    assert all(key.startswith("model.attention.") for key in differing)
+
+
+def test_every_augmentation_exists(experiments):
+    known = {*augmentation.AUGMENTATIONS, *detection.AUGMENTATIONS}
+    assert {e.data.augmentation for e in experiments.values()} <= known
+    allowed = config.Data.model_fields["augmentation"].annotation.__args__
+    assert set(allowed) == known
