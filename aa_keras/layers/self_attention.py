@@ -11,6 +11,7 @@ from aa_keras.layers.attention import (
     listing_attention,
     split_heads,
 )
+from aa_keras.layers.fused import fused_attention
 from aa_keras.layers.interpolation import fit_table, resize_axis
 from aa_keras.layers.pooling import halve
 from aa_keras.layers.position_encodings import coordinate_encoding, sine_encoding
@@ -125,7 +126,6 @@ class SelfAttention(keras.layers.Layer):
             channels += len(self.axes)
         self.qkv.build((None, *size, channels))
         self.output_projection.build((None, *size, self.value_depth))
-        self._tables = []
         if self.position_encoding == "relative":
             self._build_tables(size)
         super().build(input_shape)
@@ -169,12 +169,20 @@ class SelfAttention(keras.layers.Layer):
             for part in ops.split(qkv, (self.key_depth, 2 * self.key_depth), axis=-1)
         )
         size = ops.shape(qkv)[1:-1]
-        output, scores = listing_attention(q, k, v, *self._as_2d(size))
+        map_size, tables = self._as_2d(size)
+        scores = None
+        if return_scores or not self._is_fused(map_size):
+            output, scores = listing_attention(q, k, v, map_size, tables)
+        else:
+            output = fused_attention(q, k, v, map_size, tables)
         output = self.output_projection(combine_heads(output, size))
         if self.attention_downsampling == 2:
             for axis, length in enumerate(full_size, start=1):
                 output = resize_axis(output, axis, length)
         return output, scores
+
+    def _is_fused(self, size):
+        return self.implementation != "listing"
 
     def _encode_position(self, x):
         batch, *size, channels = ops.shape(x)
@@ -188,7 +196,7 @@ class SelfAttention(keras.layers.Layer):
         return x
 
     def _as_2d(self, size):
-        """Size and tables of the map; one axis is a map of height 1."""
+        """Size and tables of the map; one axis is a map of width 1."""
         missing = 2 - len(size)
         tables = [
             fit_table(getattr(self, f"relative_{axis}"), length, self.on_larger_input)
@@ -196,7 +204,7 @@ class SelfAttention(keras.layers.Layer):
             else None
             for axis, length in zip(self.axes, size, strict=True)
         ]
-        return (*[1] * missing, *size), (*[None] * missing, *tables)
+        return (*size, *[1] * missing), (*tables, *[None] * missing)
 
     def _attention_size(self, size):
         """The size of the attended map for a known or unknown input size."""
