@@ -6,6 +6,7 @@ and nothing else.
 """
 
 import contextlib
+import json
 
 import keras
 import tensorflow as tf
@@ -84,10 +85,15 @@ def share_state(strategy, model, epoch):
     return int(epoch)
 
 
-def wait_for_all(strategy):
-    """Holds each worker until all are here, so that none leaves while one needs it."""
-    if _has_others(strategy):
-        _from_chief(strategy, [tf.constant(0, tf.int64)])
+def share_result(strategy, result):
+    """Gives all workers the chief's result, and lets none leave while one needs it."""
+    if not _has_others(strategy):
+        return result
+    text = tf.constant(list(json.dumps(result).encode()), tf.int32)
+    (size,) = _from_chief(strategy, [tf.size(text)])
+    text = text if is_chief(strategy) else tf.zeros([int(size)], tf.int32)
+    (text,) = _from_chief(strategy, [text])
+    return json.loads(bytes(text.numpy().tolist()))
 
 
 @contextlib.contextmanager
@@ -142,18 +148,24 @@ def _has_others(strategy):
 
 
 def _from_chief(strategy, values):
-    """The chief's values on every worker: a sum to which all others add zeros."""
+    """The chief's tensors on every worker: a sum to which all others add zeros.
+
+    They travel as one row of bits, which no addition of numbers can round.
+    """
 
     @tf.function
-    def add(values):
+    def add(bits):
         context = tf.distribute.get_replica_context()
         first = tf.equal(context.replica_id_in_sync_group, 0)
-        mine = [tf.where(first, value, tf.zeros_like(value)) for value in values]
+        mine = tf.where(first, bits, tf.zeros_like(bits))
         return context.all_reduce(tf.distribute.ReduceOp.SUM, mine)
 
-    # Numbers without a sign do not travel.
-    sent = [tf.cast(v, tf.int64) if v.dtype.is_unsigned else v for v in values]
-    summed = [
-        strategy.experimental_local_results(v)[0] for v in strategy.run(add, (sent,))
+    bits = [tf.bitcast(value, tf.int32) for value in values]
+    row = tf.concat([tf.reshape(b, [-1]) for b in bits], 0)
+    row = strategy.run(add, (tf.cast(row, tf.int64),))
+    row = tf.cast(strategy.experimental_local_results(row)[0], tf.int32)
+    parts = tf.split(row, [tf.size(b) for b in bits])
+    return [
+        tf.bitcast(tf.reshape(part, b.shape), value.dtype)
+        for part, b, value in zip(parts, bits, values, strict=True)
     ]
-    return [tf.cast(s, v.dtype) for s, v in zip(summed, values, strict=True)]

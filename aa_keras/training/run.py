@@ -58,8 +58,7 @@ def train(experiment, workdir, *, smoke=False, report=print):
         report: Called with each line for the console.
 
     Returns:
-        The content of `result.json`: metrics, costs and provenance. None on a worker
-        that is not the chief.
+        The content of `result.json`: metrics, costs and provenance.
 
     Raises:
         ValueError: In one line, for a network that cannot be built, data that is not
@@ -79,8 +78,7 @@ def train(experiment, workdir, *, smoke=False, report=print):
         return result
     with distribution.lost_workers_named(strategy):
         result = _train(experiment, workdir, smoke, strategy, report)
-        distribution.wait_for_all(strategy)
-    return result
+        return distribution.share_result(strategy, result)
 
 
 def _train(experiment, workdir, smoke, strategy, report):

@@ -1,0 +1,160 @@
+"""Runs that are killed, damaged or starved, against one that was left alone."""
+
+import json
+import random
+import resource
+import shutil
+import time
+
+import pytest
+
+from aa_keras.training import checkpoints
+from tests.training import processes
+from tests.training.processes import EXPERIMENT, kill, num_epochs, run, start
+
+# How a child limits itself before it becomes the command line.
+LIMITED = """
+import resource, runpy, sys
+limit = int(sys.argv.pop(1))
+resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+runpy.run_module("aa_keras", run_name="__main__", alter_sys=True)
+"""
+
+
+def copy_unfinished(finished, workdir):
+    """A copy of a finished run as it was after its last epoch."""
+    shutil.copytree(finished, workdir)
+    for name in ("result.json", "model.keras", "data.json"):
+        (workdir / name).unlink()
+    return workdir
+
+
+def train_through_kills(workdir, moments, settings=None):
+    """Kills a run once per moment: seconds after a line that was not there before."""
+    outputs = []
+    for moment in moments:
+        process, before = start(workdir, settings), num_epochs(workdir)
+        processes.wait_until(lambda before=before: num_epochs(workdir) > before, process)
+        time.sleep(moment)
+        kill(process)
+    outputs.append(run(workdir, settings))
+    return outputs[-1]
+
+
+def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(uninterrupted, tmp_path):
+    output = train_through_kills(tmp_path / "run", [random.uniform(0, 0.6)])
+    processes.assert_identical(uninterrupted[0], tmp_path / "run")
+    assert "going on after epoch" in output
+    assert "restored" in output
+
+
+@pytest.mark.slow
+def test_a_run_killed_many_times_ends_with_the_same_bits(tmp_path):
+    settings = {"train.epochs": "12", "train.ema": "0.9"}
+    run(tmp_path / "whole", settings)
+    moments = [random.uniform(0, 1.5) for _ in range(5)]
+    train_through_kills(tmp_path / "killed", moments, settings)
+    processes.assert_identical(tmp_path / "whole", tmp_path / "killed", epochs=12)
+
+
+@pytest.mark.slow
+def test_a_kill_while_a_checkpoint_is_written(uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    unfinished = workdir / "checkpoints" / ".unfinished"
+    for _ in range(2):
+        process = start(workdir)
+        processes.wait_until(unfinished.exists, process)
+        kill(process)
+    run(workdir)
+    processes.assert_identical(uninterrupted[0], workdir)
+    assert not unfinished.exists()
+
+
+@pytest.mark.slow
+def test_a_kill_before_the_first_checkpoint_starts_anew(uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    process = start(workdir)
+    processes.wait_until((workdir / "config.yaml").exists, process)
+    kill(process)
+    assert num_epochs(workdir) == 0
+    assert "starting anew, 4 epochs" in run(workdir)
+    processes.assert_identical(uninterrupted[0], workdir)
+
+
+def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
+    uninterrupted, tmp_path
+):
+    workdir = copy_unfinished(uninterrupted[0], tmp_path / "run")
+    newest = workdir / "checkpoints/epoch_0004/state.weights.h5"
+    content = bytearray(newest.read_bytes())
+    content[len(content) // 2] ^= 1
+    newest.write_bytes(content)
+    # What a kill leaves that came while the next was being written.
+    unfinished = workdir / "checkpoints/.unfinished"
+    unfinished.mkdir()
+    (unfinished / "state.weights.h5").write_bytes(b"half")
+    output = run(workdir)
+    assert "epoch_0004 is damaged; using the one before" in output
+    assert "going on after epoch 3 of 4" in output
+    processes.assert_identical(uninterrupted[0], workdir)
+
+
+def test_a_kill_between_the_last_epoch_and_the_result(uninterrupted, tmp_path):
+    workdir = copy_unfinished(uninterrupted[0], tmp_path / "run")
+    assert "going on after epoch 4 of 4" in run(workdir)
+    processes.assert_identical(uninterrupted[0], workdir)
+    results = [
+        json.loads((folder / "result.json").read_text())
+        for folder in (uninterrupted[0], workdir)
+    ]
+    assert results[0]["metrics"] == results[1]["metrics"]
+    assert results[0]["metrics"]["test"]["images"] == 359
+
+
+def test_a_finished_run_prints_its_result_again(uninterrupted):
+    workdir, first = uninterrupted
+    before = (workdir / "model.keras").stat().st_mtime_ns
+    again = run(workdir)
+    assert "is finished" in again
+    assert first.splitlines()[-1] == again.splitlines()[-1]
+    assert (workdir / "model.keras").stat().st_mtime_ns == before
+
+
+def test_what_the_console_says_of_a_new_run(uninterrupted):
+    lines = uninterrupted[1].splitlines()
+    assert lines[0] == "digits_aa_resnet: starting anew, 4 epochs"
+    assert lines[1].startswith("epoch 1/4  accuracy ")
+    assert " images/s  0:00:" in lines[2]
+    assert lines[4].endswith("0:00:00 left")
+
+
+def test_a_full_disk_ends_in_one_line_and_keeps_older_checkpoints(
+    uninterrupted, tmp_path
+):
+    workdir = copy_unfinished(uninterrupted[0], tmp_path / "run")
+    shutil.rmtree(workdir / "checkpoints/epoch_0004")
+    size = (workdir / "checkpoints/epoch_0003/state.weights.h5").stat().st_size
+    # No file may grow to the size of a checkpoint.
+    output = run(workdir, status=2, launcher=("-c", LIMITED, str(size // 2)))
+    assert "the checkpoint of epoch 4 cannot be written" in output
+    assert "File too large" in output
+    assert "older ones are intact" in output
+    assert "Traceback" not in output
+    for epoch in (2, 3):
+        assert checkpoints.read_state(workdir / f"checkpoints/epoch_{epoch:04d}")
+    run(workdir)
+    processes.assert_identical(uninterrupted[0], workdir)
+
+
+def test_a_smoke_directory_is_no_directory_of_a_run(aa_keras, tmp_path):
+    arguments = ["train", EXPERIMENT, "--workdir", tmp_path / "run"]
+    same = ["--set", "data.batch_size=2", "--set", "train.jit_compile=false"]
+    done = aa_keras(*arguments, "--smoke")
+    assert "starting anew, 1 epochs" in done.stdout
+    result = json.loads((tmp_path / "run/result.json").read_text())
+    assert result["smoke"]
+    assert result["metrics"]["test"]["images"] == 2
+    done = aa_keras(*arguments, *same, status=2)
+    assert "--smoke (True there, False now)" in done.stderr
+    done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", status=2)
+    assert "train.epochs (40 there, 3 now)" in done.stderr
