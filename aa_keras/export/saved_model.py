@@ -10,6 +10,11 @@ from aa_keras.export.folders import ExportError, publish
 from aa_keras.export.signatures import attention_layers, build_signatures
 
 
+# Nothing is trained through an export, and TensorFlow cannot save the gradient of the
+# fused attention, which lies inside of a loop.
+_OPTIONS = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+
+
 def export_saved_model(
     model,
     out,
@@ -75,7 +80,7 @@ def export_saved_model(
             name: archive.add_endpoint(name, function, input_signature=specification)
             for name, (function, specification) in signatures.items()
         }
-        archive.write_out(str(folder), verbose=False)
+        archive.write_out(str(folder), options=_OPTIONS, verbose=False)
         difference = checking.check("saved_model", folder, images, inputs, expected)
         whole_card = build_card(
             "saved_model",
