@@ -186,7 +186,7 @@ def main():
         "batch": arguments.batch,
         "size": arguments.size,
         "rounds": arguments.rounds,
-        "machine": {"processor": platform.processor(), "cores": os.cpu_count()},
+        "machine": {"processor": platform.machine(), "cores": os.cpu_count()},
         "versions": {"keras": keras.__version__, "tensorflow": tf.__version__},
         "start_up": started,
         "targets": TARGETS,
