@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import tensorflow as tf
 
 
@@ -54,8 +55,9 @@ class Preprocessing:
 
     def normalize(self, images):
         """Values in 0..255 to float32 of mean 0 and standard deviation 1."""
-        images = tf.cast(images, tf.float32) / 255.0
-        return (images - tf.constant(self.mean)) / tf.constant(self.std)
+        mean, std = np.array(self.mean), np.array(self.std)
+        scale, offset = np.float32(1 / (255 * std)), np.float32(mean / std)
+        return tf.cast(images, tf.float32) * scale - offset
 
     def __call__(self, images):
         """uint8 (..., height, width, channels) to float32 of the output shape."""

@@ -22,7 +22,7 @@ from aa_keras.data.decoding import decode
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A data set, not yet read. Either `arrays` or `records` gives its content.
+    """A data set, not yet read. `arrays` gives its content, or else `records`.
 
     Args:
         name: As in an experiment file.
@@ -189,7 +189,7 @@ def _tensorflow_dataset(name, data_dir, download, validation_examples, corrupt_i
         std=std,
         num_examples={split: part.num_examples for split, part in splits.items()},
         arrays=functools.cache(arrays) if in_memory else None,
-        records=None if in_memory else records,
+        records=records,
         task=task,
         corrupt_images=corrupt_images,
     )
