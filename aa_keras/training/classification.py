@@ -29,6 +29,16 @@ def build_training(source, preprocessing, experiment, *, epochs):
     )
 
 
+def build_validation(source, preprocessing, experiment):
+    """Every image of the validation split once, for loss and metrics of each epoch."""
+    return build_evaluation(source, preprocessing, experiment, split="validation")
+
+
+def build_validation(source, preprocessing, experiment):
+    """The validation split, for `fit`."""
+    return build_evaluation(source, preprocessing, experiment, split="validation")
+
+
 def build_evaluation(source, preprocessing, experiment, *, split):
     """Every image of a split exactly once."""
     return data.build_evaluation(

@@ -188,7 +188,8 @@ def fit(model, data, plan, first_epoch, strategy, run_state, report):
     )
     validation = None
     if "validation" in source.num_examples:
-        validation = split_batches(data, plan, "validation")
+        validation = task.build_validation(source, preprocessing, experiment)
+        validation = validation.take(1) if plan.smoke else validation
     if strategy:
         build_metrics(model, training, strategy)
     console = Console(

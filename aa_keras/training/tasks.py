@@ -9,26 +9,27 @@ Each task is a module of plain functions, called by `training.run` and
 | `FINAL_ACTIVATION` | `classifier_activation` of the network that is saved |
 | `check(experiment, source)` | raises ValueError if network and data do not fit |
 | `build_training(source, preprocessing, experiment, *, epochs)` | a `tf.data.Dataset` of whole batches of `data.batch_size`, for that range of epochs |
-| `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once |
+| `build_validation(source, preprocessing, experiment)` | one of the validation split, as `model.evaluate` takes it in training |
+| `build_validation(source, preprocessing, experiment)` | what `fit` validates on after every epoch: the validation split |
+| `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once, as `measure` takes it |
 | `compile_arguments(experiment)` | loss, metrics (and more) for `model.compile` in training |
 | `score(row)` | how good an epoch was by its row of metrics.csv, or None; larger is better |
 | `measure(model, batches, experiment)` | metrics of a final model as plain numbers, with `images` |
 """  # noqa: E501
 
-from aa_keras.training import classification
+import importlib
 
-TASKS = {"classification": classification}
+TASKS = ("classification", "detection")
+
+
+def task_name(experiment):
+    """What an experiment's network does, one of `TASKS`."""
+    return "detection" if experiment.model.name == "retinanet" else "classification"
 
 
 def find_task(experiment):
-    """The module of an experiment's task, by its network."""
-    name = "detection" if experiment.model.name == "retinanet" else "classification"
-    if name not in TASKS:
-        raise ValueError(
-            f"model.name: received {experiment.model.name!r}, a network for {name}; "
-            f"allowed: networks for {', '.join(TASKS)}"
-        )
-    return TASKS[name]
+    """The module of an experiment's task. Imported when asked for: KerasCV is slow."""
+    return importlib.import_module(f"aa_keras.training.{task_name(experiment)}")
 
 
 def open_data(experiment):
@@ -41,7 +42,7 @@ def open_data(experiment):
 
     task = find_task(experiment)
     source = data.open_source(**experiment.data.source_options)
-    if TASKS.get(source.task) is not task:
+    if source.task != task_name(experiment):
         raise ValueError(
             f"data.name: received {source.name!r}, a set for {source.task}; allowed: "
             f"sets for what model.name, {experiment.model.name!r}, does"

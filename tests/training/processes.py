@@ -17,7 +17,13 @@ import numpy as np
 
 ROOT = Path(__file__).resolve().parents[2]
 EXPERIMENT = "experiments/quickstart/digits_aa_resnet.yaml"
-SETTINGS = {"train.deterministic": "true", "train.seed": "7", "train.epochs": "4"}
+SETTINGS = {
+    "train.deterministic": "true",
+    "train.seed": "7",
+    "train.epochs": "4",
+    # At a large rate a network blows up what the order of an addition rounds.
+    "train.optimizer.learning_rate_per_256": "0.1",
+}
 
 
 def start(workdir, settings=None, *, launcher=("-m", "aa_keras"), env=None):

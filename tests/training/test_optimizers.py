@@ -73,21 +73,6 @@ def test_adamw_decays_decoupled_and_kernels_alone():
         np.testing.assert_allclose(got, value, atol=1e-5)
 
 
-def test_accumulated_small_batches_equal_one_large_batch():
-    x, y = inputs(batch=8)
-    options = {**SGD, "weight_decay": 0.0}
-    large, small = dense_model(), dense_model()
-    large.compile(build_optimizer(options, learning_rate=0.5), "mse")
-    small.compile(build_optimizer(options, learning_rate=0.5, accumulate_steps=4), "mse")
-    for _ in range(3):
-        large.train_on_batch(x, y)
-        for start in range(0, 8, 2):
-            small.train_on_batch(x[start : start + 2], y[start : start + 2])
-    for got, expected in zip(small.get_weights(), large.get_weights(), strict=True):
-        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-6)
-    assert not np.allclose(large.get_weights()[0], dense_model().get_weights()[0])
-
-
 def test_gradients_are_clipped_by_their_common_norm():
     model = dense_model()
     before = model.get_weights()
@@ -121,7 +106,9 @@ def test_the_average_of_the_weights_is_what_remains(momentum):
 def test_only_kernels_of_an_augmented_convolution_decay():
     layer = AugmentedConv2D(8, 3, num_heads=2, key_depth=4, value_depth=4)
     layer.build((None, 5, 7, 3))
-    assert {v.path.split("/", 1)[1] for v in layer.trainable_variables if is_kernel(v)} == {
+    assert {
+        v.path.split("/", 1)[1] for v in layer.trainable_variables if is_kernel(v)
+    } == {
         "convolution/kernel",
         "qkv/kernel",
         "output_projection/kernel",

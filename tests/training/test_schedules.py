@@ -40,7 +40,7 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("schedule, rates", CASES.values(), ids=CASES)
+@pytest.mark.parametrize(("schedule", "rates"), CASES.values(), ids=CASES)
 def test_rates(schedule, rates):
     built = build_schedule(schedule, learning_rate=0.8, epochs=10, steps_per_epoch=100)
     for step, rate in rates.items():
