@@ -221,8 +221,11 @@ def quiet_import():
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
+        import absl.logging
         import tensorflow as tf
 
+        # tensorflow-datasets warns of its own use of deprecated parts.
+        absl.logging.set_verbosity(absl.logging.ERROR)
         tf.config.list_physical_devices()  # looks for accelerators, and says so
         yield
     finally:

@@ -34,11 +34,6 @@ def build_validation(source, preprocessing, experiment):
     return build_evaluation(source, preprocessing, experiment, split="validation")
 
 
-def build_validation(source, preprocessing, experiment):
-    """The validation split, for `fit`."""
-    return build_evaluation(source, preprocessing, experiment, split="validation")
-
-
 def build_evaluation(source, preprocessing, experiment, *, split):
     """Every image of a split exactly once."""
     return data.build_evaluation(

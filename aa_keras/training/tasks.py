@@ -10,7 +10,6 @@ Each task is a module of plain functions, called by `training.run` and
 | `check(experiment, source)` | raises ValueError if network and data do not fit |
 | `build_training(source, preprocessing, experiment, *, epochs)` | a `tf.data.Dataset` of whole batches of `data.batch_size`, for that range of epochs |
 | `build_validation(source, preprocessing, experiment)` | one of the validation split, as `model.evaluate` takes it in training |
-| `build_validation(source, preprocessing, experiment)` | what `fit` validates on after every epoch: the validation split |
 | `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once, as `measure` takes it |
 | `compile_arguments(experiment)` | loss, metrics (and more) for `model.compile` in training |
 | `score(row)` | how good an epoch was by its row of metrics.csv, or None; larger is better |
