@@ -40,6 +40,6 @@ def quickstart_run(aa_keras, tmp_path_factory):
         "--workdir",
         workdir,
         "--set",
-        "train.epochs=8",
+        "train.epochs=15",
     )
     return workdir

@@ -38,7 +38,7 @@ def test_the_wheel_trains_in_a_clean_environment(tmp_path):
     assert str(tmp_path) in where
     shutil.copy(ROOT / "experiments/quickstart/digits_aa_resnet.yaml", tmp_path)
     command = tmp_path / "clean" / "bin" / "aa-keras"
-    arguments = ("--workdir", "run", "--set", "train.epochs=8")
+    arguments = ("--workdir", "run", "--set", "train.epochs=15")
     run(command, "train", "digits_aa_resnet.yaml", *arguments)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["metrics"]["test"]["accuracy"] > 0.9
