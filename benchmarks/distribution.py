@@ -1,6 +1,6 @@
 """One process on one core beside two workers on one core each, same whole batch.
 
-    python benchmarks/distribution.py [--steps 20] [--rounds 3]
+    python benchmarks/distribution.py [--steps 8] [--rounds 3]
 
 Each worker also takes the steps of its half batch alone, at the same time as the
 other: what the step of two takes longer than that is the exchange of gradients and of
@@ -35,7 +35,7 @@ GIGABITS = (10, 100)  # of a network card, a second
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--steps", type=int, default=20)
+    parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--role", choices=["one", "worker"], help=argparse.SUPPRESS)
     arguments = parser.parse_args()

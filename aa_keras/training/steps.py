@@ -25,8 +25,10 @@ def prepare_steps(model, *, accumulate_steps=1, strategy=None):
     """
     if accumulate_steps > 1 or strategy:
         model.train_step = _one_update(model, accumulate_steps, strategy)
-    if strategy:
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        model.train_step = _vector_logs(model.train_step)
         model.test_step = _vector_logs(model.test_step)
+    if strategy:
         # Keras builds a compiled model from a distributed batch and fails; `build`
         # below did it from an ordinary one.
         model._maybe_symbolic_build = lambda *args, **kwargs: None
@@ -78,7 +80,7 @@ def _one_update(model, accumulate_steps, strategy):
     if strategy:
         inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
         inner._all_reduce_sum_gradients = list
-    return _vector_logs(train_step) if strategy else train_step
+    return train_step
 
 
 def _cut(data, parts):

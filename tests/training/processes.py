@@ -61,7 +61,7 @@ def start_workers(workdir, settings=None, number=2):
     return workers
 
 
-def finish(process, status=0, seconds=240):
+def finish(process, status=0, seconds=400):
     """Waits for the end and gives what was printed."""
     try:
         output, _ = process.communicate(timeout=seconds)
@@ -81,7 +81,7 @@ def kill(process):
     process.communicate()
 
 
-def wait_until(condition, process, seconds=240):
+def wait_until(condition, process, seconds=400):
     """Waits for a condition and says whether it came before the process ended."""
     end = time.monotonic() + seconds
     while not condition():

@@ -1,0 +1,208 @@
+"""What happens at the edges of an epoch, on models of a few numbers."""
+
+import itertools
+
+import keras
+import numpy as np
+import pytest
+
+from aa_keras.training import checkpoints
+from aa_keras.training.callbacks import (
+    AverageWhileValidating,
+    EpochSeeds,
+    NonFiniteLoss,
+    RunState,
+    StopOnNonFiniteLoss,
+)
+from aa_keras.training.console import Console
+from aa_keras.training.optimizers import build_optimizer
+from aa_keras.training.workdir import held
+
+SGD = {"name": "sgd", "momentum": 0.9, "nesterov": False, "clip_norm": None}
+X = np.random.default_rng(0).normal(size=(32, 3)).astype("f")
+Y = X @ np.array([[1.0], [2.0], [3.0]], "f")
+
+
+def build_model(dropout=0.0, ema=None, rate=0.1):
+    keras.utils.set_random_seed(1)
+    layers = [keras.layers.Dropout(dropout)] if dropout else []
+    model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(1)])
+    model.compile(build_optimizer(SGD, learning_rate=rate, ema=ema), "mse")
+    model.optimizer.build(model.trainable_variables)
+    return model
+
+
+def fit(model, *callbacks, epochs=1, initial_epoch=0, **options):
+    model.fit(
+        *(X, Y),
+        batch_size=8,
+        shuffle=False,
+        verbose=0,
+        epochs=epochs,
+        initial_epoch=initial_epoch,
+        callbacks=list(callbacks),
+        **options,
+    )
+
+
+def run_state(workdir, history=(), keep=2):
+    return RunState(
+        workdir, history=history, score=lambda row: row.get("val_accuracy"), keep=keep
+    )
+
+
+def live(state, model, accuracies):
+    """Epochs that end with these accuracies; a weight says which epoch it was."""
+    state.set_model(model)
+    state.on_train_begin()
+    for epoch, accuracy in enumerate(accuracies, start=len(state.history)):
+        model.layers[-1].bias.assign([epoch + 1])
+        state.on_epoch_end(epoch, {"loss": 1.0, "val_accuracy": accuracy})
+
+
+def best_epoch(workdir, model):
+    folder = workdir / "checkpoints" / checkpoints.BEST
+    model.load_weights(folder / checkpoints.WEIGHTS)
+    assert checkpoints.read_state(folder)["epoch"] == float(model.layers[-1].bias[0])
+    return checkpoints.read_state(folder)["epoch"]
+
+
+def test_the_best_checkpoint_is_kept_apart_and_stays_so_after_a_resume(tmp_path):
+    model = build_model()
+    live(run_state(tmp_path), model, [0.5, 0.9, 0.7, 0.9, 0.8])
+    kept = [
+        path.name for path in checkpoints.list_checkpoints(tmp_path / "checkpoints")
+    ]
+    assert kept == ["epoch_0004", "epoch_0005"]
+    assert best_epoch(tmp_path, model) == 2
+    state = checkpoints.restore(tmp_path / "checkpoints", model)
+    assert state["epoch"] == 5
+    live(run_state(tmp_path, state["history"]), model, [0.85])
+    assert best_epoch(tmp_path, model) == 2
+    live(run_state(tmp_path, state["history"]), model, [0.95])
+    assert best_epoch(tmp_path, model) == 6
+
+
+def test_a_kill_between_a_checkpoint_and_its_copy_as_the_best(tmp_path):
+    model = build_model()
+    live(run_state(tmp_path), model, [0.5, 0.9])
+    for path in (tmp_path / "checkpoints" / checkpoints.BEST).iterdir():
+        path.unlink()
+    (tmp_path / "metrics.csv").unlink()
+    state = checkpoints.restore(tmp_path / "checkpoints", model)
+    live(run_state(tmp_path, state["history"]), model, [])
+    assert best_epoch(tmp_path, model) == 2
+    assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
+
+
+def test_without_validation_nothing_is_the_best(tmp_path):
+    model = build_model()
+    state = run_state(tmp_path)
+    fit(model, state)
+    assert state.history[0].keys() == {"epoch", "loss", "learning_rate", "seconds"}
+    assert not (tmp_path / "checkpoints" / checkpoints.BEST).exists()
+
+
+def test_a_checkpoint_that_cannot_be_written_is_told_in_one_line(tmp_path):
+    (tmp_path / "checkpoints").write_text("no folder")
+    with pytest.raises(
+        OSError, match=r"checkpoint of epoch 1 cannot be written: Not a"
+    ):
+        fit(build_model(), run_state(tmp_path))
+
+
+@pytest.mark.parametrize("file", [checkpoints.WEIGHTS, checkpoints.STATE])
+def test_what_is_cut_off_or_gone_is_damaged(tmp_path, file):
+    model = build_model()
+    fit(model, run_state(tmp_path), epochs=2)
+    path = tmp_path / "checkpoints" / "epoch_0002" / file
+    path.write_bytes(path.read_bytes()[:-1])
+    lines = []
+    assert (
+        checkpoints.restore(tmp_path / "checkpoints", model, lines.append)["epoch"] == 1
+    )
+    path.unlink()
+    assert (
+        checkpoints.restore(tmp_path / "checkpoints", model, lines.append)["epoch"] == 1
+    )
+    assert [line.rpartition("/")[2] for line in lines] == [
+        "epoch_0002 is damaged; using the one before",
+        "epoch_0001",
+    ] * 2
+
+
+def test_a_folder_has_one_run_at_a_time(tmp_path):
+    with held(tmp_path), pytest.raises(ValueError, match="another process trains"):
+        held(tmp_path).__enter__()
+    with held(tmp_path):
+        pass
+
+
+def test_dropout_of_a_resumed_run_is_that_of_a_whole_one():
+    whole, first, second = (build_model(dropout=0.5) for _ in range(3))
+    fit(whole, EpochSeeds(3), epochs=4)
+    fit(first, EpochSeeds(3), epochs=2)
+    second.set_weights(first.get_weights())
+    second.optimizer.set_weights(first.optimizer.variables)
+    fit(second, EpochSeeds(3), epochs=4, initial_epoch=2)
+    np.testing.assert_array_equal(whole.layers[-1].kernel, second.layers[-1].kernel)
+    other = build_model(dropout=0.5)
+    fit(other, EpochSeeds(3, worker=1), epochs=4)
+    assert not np.allclose(whole.layers[-1].kernel, other.layers[-1].kernel)
+
+
+def test_the_average_is_validated_and_the_trained_weights_go_on():
+    model = build_model(ema=0.9)
+    fit(model)
+    model = build_model(ema=0.9)
+    seen = []
+
+    class Look(keras.callbacks.Callback):
+        def on_test_begin(self, logs=None):
+            seen.append(keras.ops.convert_to_numpy(self.model.layers[-1].kernel))
+
+        def on_epoch_begin(self, epoch, logs=None):
+            seen.append(keras.ops.convert_to_numpy(self.model.layers[-1].kernel))
+
+    fit(model, AverageWhileValidating(), Look(), epochs=2, validation_data=(X, Y))
+    _, averaged, trained, averaged_again = seen
+    plain = build_model()
+    fit(plain)
+    np.testing.assert_array_equal(trained, plain.layers[-1].kernel)
+    assert not np.allclose(averaged, trained)
+    np.testing.assert_array_equal(model.layers[-1].kernel, averaged_again)
+
+
+def test_a_loss_that_is_no_number_stops_with_step_and_rate():
+    with pytest.raises(
+        NonFiniteLoss, match=r"^loss is (inf|nan) at step \d+, .*1e\+30"
+    ):
+        fit(build_model(rate=1e30), StopOnNonFiniteLoss())
+
+
+def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
+    model = build_model(rate=1e38)
+    with pytest.raises(NonFiniteLoss, match="weight"):
+        # One step: its loss is a number, the weights that it leaves are not.
+        fit(model, StopOnNonFiniteLoss(), run_state(tmp_path), steps_per_epoch=1)
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_the_console_tells_speed_and_time_left():
+    lines, clock = [], itertools.count(step=2.0)
+    console = Console(
+        *(lines.append,),
+        batch_size=8,
+        first_epoch=1,
+        epochs=3,
+        steps=4,
+        clock=lambda: next(clock),
+    )
+    fit(build_model(), console, epochs=3, initial_epoch=1)
+    console.close()
+    # 2 s a step, 8 images each. The bar looks at the clock as well.
+    assert len(lines) == 2
+    assert lines[0].startswith("epoch 2/3  loss ")
+    assert "learning_rate 0.1  " in lines[0]
+    assert lines[1].endswith("0:00:00 left")
+    assert all(" images/s  " in line for line in lines)
