@@ -14,6 +14,7 @@ from aa_keras.data.pipeline import (
     check_num_batches,
     decoded,
     repeat_epochs,
+    with_length,
     with_options,
 )
 from aa_keras.data.preprocessing import Preprocessing
@@ -233,9 +234,8 @@ def build_evaluation(source, preprocessing, *, split, batch_size):
     )
     _, specs = examples.element_spec
     minus_one = {key: tf.constant(-1, spec.dtype) for key, spec in specs.items()}
-    return with_options(
-        examples.padded_batch(batch_size, padding_values=(0.0, minus_one))
-    )
+    batches = examples.padded_batch(batch_size, padding_values=(0.0, minus_one))
+    return with_options(batches.apply(with_length(source, split, batch_size)))
 
 
 def _fill(values):

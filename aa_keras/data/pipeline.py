@@ -116,6 +116,7 @@ def build_evaluation(source, preprocessing, *, split, batch_size):
                 deterministic=True,
             )
             .batch(batch_size)
+            .apply(with_length(source, split, batch_size))
         )
 
     def finish(images, labels):
@@ -150,6 +151,18 @@ def repeat_epochs(one_epoch, seed, epochs, num_batches):
             tf.data.experimental.assert_cardinality(num_batches * len(epochs))
         )
     )
+
+
+def with_length(source, split, batch_size):
+    """Tells a data set of all records of a split how many batches it has.
+
+    Keras warns at the end of one that does not know. If corrupt images are skipped,
+    nobody knows.
+    """
+    if source.corrupt_images == "skip":
+        return lambda batches: batches
+    num_batches = -(-source.count(split) // batch_size)
+    return tf.data.experimental.assert_cardinality(num_batches)
 
 
 def with_options(batches):

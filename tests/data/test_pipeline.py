@@ -152,9 +152,11 @@ def test_augmentation_differs_between_epochs_and_images():
 def test_evaluation_holds_every_image_once_in_order(written, files):
     source, preprocessing = images_in_files(written) if files else digits()
     split_labels = [int(label) for _, label in source.load("test").as_numpy_iterator()]
-    batches = read(
-        data.build_evaluation(source, preprocessing, split="test", batch_size=7)
+    evaluation = data.build_evaluation(
+        source, preprocessing, split="test", batch_size=7
     )
+    batches = read(evaluation)
+    assert evaluation.cardinality() == len(batches)  # or Keras warns at its end
     sizes = [len(y) for _, y in batches]
     assert set(sizes[:-1]) == {7}
     assert sum(sizes) == source.num_examples["test"]
