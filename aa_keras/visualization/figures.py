@@ -130,7 +130,7 @@ def draw_relative_tables(tables, *, title=None):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = _figure(1.2 + 2.4 * len(tables), 3.2, title)
+    figure = new_figure(1.2 + 2.4 * len(tables), 3.2, title)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
     limit = max(np.abs(table).max() for table in tables.values())
     for axis, (label, table) in zip(axes, tables.items(), strict=True):
@@ -172,7 +172,7 @@ def draw_matrices(matrices, *, signed=False, title=None):
         high = max(-low, high)
         low = -high
     num_lines = 1 + max(label.count("\n") for label in matrices)
-    figure = _figure(
+    figure = new_figure(
         0.42 * num_columns + 0.4, 0.42 * num_rows + 0.2 * num_lines + 0.2, title
     )
     # One pair of axes for all, so that cells have one size.
@@ -224,7 +224,7 @@ def draw_heads(values, *, label, limits=None, title=None):
     Returns:
         A `matplotlib.figure.Figure`.
     """
-    figure = _figure(6.2, 0.9 + 0.42 * len(values), title)
+    figure = new_figure(6.2, 0.9 + 0.42 * len(values), title)
     axis = figure.subplots()
     for row, (layer, heads) in enumerate(values.items()):
         axis.axhline(row, color="#dddddd", linewidth=0.8, zorder=0)
@@ -284,7 +284,8 @@ def picture_of(image):
     return image
 
 
-def _figure(width, height, title):
+def new_figure(width, height, title):
+    """Returns an empty white figure that knows no pyplot; sizes in inches."""
     figure = Figure(
         figsize=(width, height), dpi=130, layout="constrained", facecolor="white"
     )
@@ -297,7 +298,7 @@ def _figure(width, height, title):
 def _grid(num_rows, num_columns, aspect, title):
     # Constrained layout needs room for labels and bars, or it shrinks the pictures.
     inches = max(CELL_INCHES, 2.7 / num_columns)
-    figure = _figure(
+    figure = new_figure(
         num_columns * inches + 1.1,
         num_rows * inches * aspect + 0.35 + (0.3 if title else 0),
         title,
