@@ -97,9 +97,7 @@ class Data(Section):
     validation_examples: Annotated[int, Field(ge=0)] = 0
     corrupt_images: Literal["stop", "skip"] = "stop"
     central_crop: Annotated[float, Field(gt=0, le=1)] | None = None
-    scale_range: Annotated[
-        list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)
-    ] = [0.8, 1.2]
+    scale_range: list[Annotated[float, Field(gt=0)]] = [0.8, 1.2]
     rand_augment: Annotated[float, Field(gt=0, le=1)] | None = None
     mixup: Annotated[float, Field(gt=0)] | None = None
     cutmix: Annotated[float, Field(gt=0, le=1)] | None = None
@@ -107,9 +105,9 @@ class Data(Section):
     @pydantic.field_validator("scale_range")
     @classmethod
     def _ascending(cls, scales):
-        if scales[0] > scales[1]:
+        if len(scales) != 2 or scales[0] > scales[1]:
             raise pydantic_core.PydanticCustomError(
-                "descending", "descending", {"expected": "[smallest, largest]"}
+                "scale_range", "scale range", {"expected": "[smallest, largest]"}
             )
         return scales
 
