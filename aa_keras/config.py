@@ -204,6 +204,7 @@ class Train(Section):
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
+    attention_maps_every: Annotated[int, Field(ge=0)] = 0  # epochs; 0 is never
 
 
 class Experiment(Section):

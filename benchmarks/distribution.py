@@ -144,6 +144,7 @@ def seconds_a_step(name, batch_size, strategy, arguments):
         epochs=arguments.rounds + 1,  # the first one builds the graph
         steps_per_epoch=arguments.steps,
         verbose=0,
+        shuffle=False,
         callbacks=[keras.callbacks.LambdaCallback(**clock.hooks())],
     )
     return statistics.median(clock.seconds[1:]) / arguments.steps

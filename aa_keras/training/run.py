@@ -72,11 +72,12 @@ def train(experiment, workdir, *, smoke=False, report=print):
     chief = distribution.is_chief(strategy)
     if not chief:
         report = _silent
-    result = read_result(workdir)
-    if result:
-        report(f"{workdir} is finished")
-        return result
     with distribution.lost_workers_named(strategy):
+        finished = read_result(workdir) if chief else None
+        result = distribution.share_result(strategy, finished)
+        if result:
+            report(f"{workdir} is finished")
+            return result
         result = _train(experiment, workdir, smoke, strategy, report)
         return distribution.share_result(strategy, result)
 
@@ -205,12 +206,12 @@ def fit(model, data, plan, first_epoch, strategy, run_state, report):
         *([AverageWhileValidating()] if options.ema else []),
     ]
     if distribution.is_chief(strategy):
+        log_dir = run_state.workdir / "tensorboard"
         callbacks += [
             run_state,
             console,
-            keras.callbacks.TensorBoard(
-                run_state.workdir / "tensorboard", write_graph=False
-            ),
+            keras.callbacks.TensorBoard(log_dir, write_graph=False),
+            *attention_pictures(data, plan, log_dir / "attention"),
         ]
     with contextlib.closing(console):
         model.fit(
@@ -223,6 +224,22 @@ def fit(model, data, plan, first_epoch, strategy, run_state, report):
             verbose=0,
             callbacks=callbacks,
         )
+
+
+def attention_pictures(data, plan, log_dir):
+    """What draws attention for TensorBoard, where `train.attention_maps_every` asks."""
+    _, source, _, experiment = data
+    every = experiment.train.attention_maps_every
+    if not every or not experiment.model.attention:
+        return []
+    from aa_keras.visualization.tensorboard import AttentionMaps
+
+    split = "validation" if "validation" in source.num_examples else "test"
+    image = next(iter(split_batches(data, plan, split)))[0][0].numpy()
+    height, width, _ = image.shape
+    queries = [(height // 4, width // 4), (height // 2, width // 2)]
+    epochs = range(every - 1, plan.epochs, every)
+    return [AttentionMaps(log_dir, image, queries, epochs=epochs)]
 
 
 def finish(model, data, plan, workdir, run_state):

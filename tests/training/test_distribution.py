@@ -98,6 +98,9 @@ def test_workers_lost_many_times(tmp_path):
     for worker in start_workers(tmp_path / "killed", settings):
         finish(worker)
     processes.assert_identical(tmp_path / "whole", tmp_path / "killed", epochs=10)
+    outputs = [finish(w) for w in start_workers(tmp_path / "killed", settings)]
+    assert "is finished" in outputs[0]
+    assert outputs[0].splitlines()[-1] == outputs[1].splitlines()[-1]
 
 
 @pytest.mark.slow

@@ -84,3 +84,13 @@ def test_tensorboard_has_the_learning_rate_and_the_metrics(uninterrupted):
     ]
     expected = [float(row["learning_rate"]) for row in table(uninterrupted[0])]
     np.testing.assert_allclose(rates, expected, rtol=1e-6)
+
+
+def test_tensorboard_has_pictures_of_attention_where_asked(tmp_path):
+    overrides = ("train.epochs=2", "train.attention_maps_every=2", "model.depth=8")
+    training.train(load(*overrides), tmp_path / "run", report=[].append)
+    folder = tmp_path / "run" / "tensorboard" / "attention"
+    events = EventAccumulator(str(folder), size_guidance={"tensors": 0}).Reload()
+    names = [tag for tag in events.Tags()["tensors"] if tag.startswith("attention/")]
+    assert names
+    assert [event.step for event in events.Tensors(names[0])] == [1]
