@@ -15,10 +15,9 @@ from aa_keras.data import decoding
 from aa_keras.export.folders import ExportError
 
 TOLERANCE = 1e-5
-NUM_IMAGES = 16
 
 
-def sample_images(preprocessing, options=None):
+def sample_images(preprocessing, options=None, num_images=16):
     """Real images to compare on, uint8 (height, width, channels) each.
 
     The first of the run's own test split where its data is there, and in any case
@@ -27,18 +26,24 @@ def sample_images(preprocessing, options=None):
     Args:
         preprocessing: A `data.Preprocessing`.
         options: The section `data` of an experiment, or `None`.
+        num_images: How many of the test split.
     """
+    channels = preprocessing.channels
     images = []
     if options is not None:
         try:
-            source = data.open_source(options.name, options.data_dir)
+            source = data.open_source(**{**options.source_options, "download": False})
         except ValueError:  # not on this machine; the photographs have to do
             pass
         else:
-            images = [
-                image.numpy() for image, _ in source.load("test").take(NUM_IMAGES)
-            ]
-    return [*images, *photographs(preprocessing.channels)]
+            if source.arrays:
+                images = list(source.arrays("test")[0][:num_images])
+            else:
+                records = source.records("test", None).map(
+                    lambda record: decoding.decode(record["image"], channels)
+                )
+                images = list(records.ignore_errors().take(num_images))
+    return [*map(np.asarray, images), *photographs(channels)]
 
 
 def photographs(channels):
@@ -56,15 +61,19 @@ def expect(model, preprocessing, images):
     """What a network sees of the images, and what the original says to that.
 
     Returns:
-        Float arrays: inputs (batch, height, width, channels) and probabilities
-        (batch, classes).
+        Float array of inputs (batch, height, width, channels), and a dictionary of
+        arrays: `probabilities` (batch, classes); or, of a detector, `scores` and
+        `classes` (batch, most), `boxes` (batch, most, 4) in pixels of the images and
+        `input_boxes` in those of the inputs.
 
     Raises:
-        ExportError: If the model does not end in probabilities.
+        ExportError: If the model ends in neither.
     """
     # The processor alone, as in the other process: accelerators round otherwise.
     with tf.device("CPU"):
         inputs = np.stack([preprocessing(tf.constant(i)).numpy() for i in images])
+        if is_detector(model):
+            return inputs, _expect_detections(model, inputs, images)
         expected = np.asarray(model(inputs, training=False), dtype=np.float32)
     sums = expected.sum(axis=-1)
     if not np.isfinite(sums).all():
@@ -74,7 +83,25 @@ def expect(model, preprocessing, images):
             f"model: received one whose outputs sum to {sums[0]:.4g}; allowed: one "
             "that ends in probabilities, as with classifier_activation='softmax'"
         )
-    return inputs, expected
+    return inputs, {"probabilities": expected}
+
+
+def is_detector(model):
+    """Whether a model finds boxes, as KerasCV's detectors do."""
+    return hasattr(model, "decode_predictions")
+
+
+def _expect_detections(model, inputs, images):
+    rows = []
+    for one, image in zip(inputs, images, strict=True):  # large images, one at a time
+        outputs = model(one[np.newaxis], training=False)
+        found = model.decode_predictions(outputs, one[np.newaxis])
+        found = {key: np.asarray(value)[0] for key, value in found.items()}
+        boxes = data.coco.to_original(found["boxes"], *image.shape[:2], one.shape[0])
+        on_inputs = np.clip(found["boxes"], 0, one.shape[0])
+        rows.append((found["confidence"], found["classes"], boxes, on_inputs))
+    names = ("scores", "classes", "boxes", "input_boxes")
+    return dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
 
 
 def check(file_format, folder, images, inputs, expected):
@@ -85,7 +112,7 @@ def check(file_format, folder, images, inputs, expected):
         folder: The export.
         images: From `sample_images`.
         inputs: From `expect`, like `expected`.
-        expected: The probabilities of the original.
+        expected: What the original says.
 
     Returns:
         Largest difference of a probability.
@@ -96,7 +123,8 @@ def check(file_format, folder, images, inputs, expected):
     with tempfile.TemporaryDirectory() as temporary:
         questions = Path(temporary) / "questions.npz"
         arrays = {f"image_{i}": image for i, image in enumerate(images)}
-        np.savez(questions, inputs=inputs, expected=expected, **arrays)
+        arrays |= {f"expected_{name}": value for name, value in expected.items()}
+        np.savez(questions, inputs=inputs, **arrays)
         script = Path(__file__).with_name("_check.py")
         done = subprocess.run(
             [sys.executable, "-P", str(script), file_format, folder, questions],
@@ -110,9 +138,11 @@ def check(file_format, folder, images, inputs, expected):
         raise ExportError(f"the export cannot be used in another process: {reason}")
     report = json.loads(done.stdout.splitlines()[-1])
     for name, found in report.items():
-        if not max(found.values()) <= TOLERANCE:  # written so that NaN is refused
+        # Written so that a difference that is not a number is refused as well.
+        if not (found["difference"] <= TOLERANCE and found["mistakes"] == 0):
             raise ExportError(
                 f"{name}: the export's probabilities differ from the original's by "
-                f"{found['difference']:.3g}; allowed: {TOLERANCE:g}"
+                f"{found['difference']:.3g}, its classes or boxes in "
+                f"{found['mistakes']}; allowed: {TOLERANCE:g} and 0"
             )
     return max(found["difference"] for found in report.values())

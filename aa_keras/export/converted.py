@@ -54,11 +54,17 @@ def export_converted(
             f"format: received {format!r}, for which {', '.join(missing)} is not "
             f"installed; allowed after: pip install aa-keras[{format}]"
         )
+    if checking.is_detector(model):
+        raise ExportError(
+            f"format: received {format!r}; allowed for a detector: 'saved_model', as "
+            "its boxes are made by operations that other formats lack"
+        )
     refuse_unfitting(model, preprocessing, class_names)
     images = checking.sample_images(preprocessing) if images is None else images
     inputs, expected = checking.expect(model, preprocessing, images)
     # Names that a user of the file can rely on.
-    named = keras.Model(model.inputs, {"probabilities": model.outputs[0]})
+    plain = as_listing(model)
+    named = keras.Model(plain.inputs, {"probabilities": plain.outputs[0]})
     specification = keras.InputSpec(
         shape=(None, *preprocessing.output_shape), dtype="float32", name="inputs"
     )
@@ -100,6 +106,25 @@ def export_converted(
         )
 
     return publish(write, out, version)
+
+
+def as_listing(model):
+    """The model with attention in the paper's own formulation, for converters.
+
+    They have no equivalent for the loops and the gradient of the fused one.
+    """
+
+    def clone(layer):
+        configuration = layer.get_config()
+        if "implementation" in configuration and hasattr(layer, "qkv"):
+            configuration["implementation"] = "listing"
+        return layer.from_config(configuration)
+
+    if isinstance(model, keras.Sequential):
+        model = keras.Model(model.inputs, model.outputs)
+    plain = keras.models.clone_model(model, clone_function=clone)
+    plain.set_weights(model.get_weights())
+    return plain
 
 
 def _tensor(shape):

@@ -6,9 +6,9 @@ import keras
 import tensorflow as tf
 
 from aa_keras.export import checking, extras
+from aa_keras.export.detection import build_detection_signatures
 from aa_keras.export.folders import ExportError, publish
 from aa_keras.export.signatures import attention_layers, build_signatures
-
 
 # Nothing is trained through an export, and TensorFlow cannot save the gradient of the
 # fused attention, which lies inside of a loop.
@@ -32,7 +32,8 @@ def export_saved_model(
     compared with the model before it appears. The model is left as it is.
 
     Args:
-        model: A built Keras model of one image input that ends in probabilities.
+        model: A built Keras model of one image input that ends in probabilities, or
+            a `models.RetinaNet`.
         out: Folder of the versions; made if it is not there.
         preprocessing: A `data.Preprocessing`, what is done to an image before the
             model sees it.
@@ -64,7 +65,8 @@ def export_saved_model(
     images = checking.sample_images(preprocessing) if images is None else images
     inputs, expected = checking.expect(model, preprocessing, images)
 
-    names = attention_layers(model)
+    detector = checking.is_detector(model)
+    names = [] if detector else attention_layers(model)
     if attention_layer is None and names:
         attention_layer = names[-1]
     elif attention_layer is not None and attention_layer not in names:
@@ -72,7 +74,12 @@ def export_saved_model(
             f"attention_layer: received {attention_layer!r}; allowed: "
             f"{', '.join(names) or 'none, as no layer of this model has scores'}"
         )
-    signatures = build_signatures(model, preprocessing, class_names, attention_layer)
+    if detector:
+        signatures = build_detection_signatures(model, preprocessing, class_names)
+    else:
+        signatures = build_signatures(
+            model, preprocessing, class_names, attention_layer
+        )
 
     def write(folder):
         archive = keras.export.ExportArchive()
@@ -125,16 +132,17 @@ def refuse_unfitting(model, preprocessing, class_names):
             "'tensorflow', for an export"
         )
     expected = (None, *preprocessing.output_shape)
-    given = getattr(model, "input_shape", expected)
+    given = tuple(model.inputs[0].shape) if getattr(model, "inputs", None) else expected
     fits = len(given) == 4 and all(
         a is None or b is None or a == b for a, b in zip(given, expected, strict=True)
     )
     if not fits:
         raise ExportError(
             f"preprocessing: received one that gives {expected[1:]}; allowed: "
-            f"{tuple(given[1:])}, what the model takes"
+            f"{given[1:]}, what the model takes"
         )
-    num_classes = model.output_shape[-1]
+    detector = checking.is_detector(model)
+    num_classes = model.num_classes if detector else model.output_shape[-1]
     if num_classes != len(class_names):
         raise ExportError(
             f"class_names: received {len(class_names)} of them; allowed: "

@@ -3,13 +3,13 @@
 Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
 """
 
-import functools
 import inspect
 
 import keras
 import tensorflow as tf
 
 from aa_keras.export.decoding import decode_picture
+from aa_keras.export.network import build_network
 
 TOP_K = 5
 
@@ -59,27 +59,19 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
             "top_k_class_names": top_names,
         }
 
-    def ask(network, inputs):
-        # Kernels of TensorFlow fail on an empty batch: they get one image then.
-        num_images = tf.shape(inputs)[0]
-        one = tf.zeros((1, *preprocessing.output_shape))
-        inputs = tf.cond(num_images > 0, lambda: inputs, lambda: one)
-        outputs = network(inputs)
-        return tf.nest.map_structure(lambda output: output[:num_images], outputs)
+    if attention_layer is not None:
+        layer = model.get_layer(attention_layer)
+        outputs = {"probabilities": model.outputs[0], "features": layer.input}
+        model = keras.Model(model.inputs, outputs)
+    network = build_network(model, preprocessing.output_shape)
 
     def classify(inputs):
-        return answer(ask(functools.partial(model, training=False), inputs))
-
-    def preprocess(images):
-        some = tf.debugging.Assert(
-            tf.reduce_min(tf.shape(images)[1:3]) > 0,
-            ["images without pixels, of shape:", tf.shape(images)],
-        )
-        with tf.control_dependencies([some]):
-            return preprocessing(tf.identity(images))
+        outputs = network(inputs)
+        with_features = isinstance(outputs, dict)
+        return answer(outputs["probabilities"] if with_features else outputs)
 
     def serving_default(images):
-        return classify(preprocess(images))
+        return classify(preprocessing(refuse_no_pixels(images)))
 
     def serve_image_bytes(image_bytes):
         inputs = tf.map_fn(
@@ -98,20 +90,30 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
         "serve_preprocessed": (serve_preprocessed, [inputs]),
     }
     if attention_layer is not None:
-        layer = model.get_layer(attention_layer)
-        with_layer_input = keras.Model(model.inputs, [model.outputs[0], layer.input])
-
-        def attentive(inputs):
-            probabilities, layer_input = with_layer_input(inputs, training=False)
-            _, scores = layer(layer_input, return_attention_scores=True)
-            return probabilities, tf.cast(scores, tf.float32)
 
         def serve_attention(images):
-            probabilities, scores = ask(attentive, preprocess(images))
-            return {**answer(probabilities), "attention_scores": scores}
+            inputs = preprocessing(refuse_no_pixels(images))
+            outputs = network(inputs)
+            features = outputs["features"]
+            num_images = tf.shape(images)[0]
+            one = tf.zeros((1, *layer.input.shape[1:]), features.dtype)
+            some = tf.cond(num_images > 0, lambda: features, lambda: one)
+            _, scores = layer(some, return_attention_scores=True)
+            scores = tf.cast(scores[:num_images], tf.float32)
+            return {**answer(outputs["probabilities"]), "attention_scores": scores}
 
         signatures["serve_attention"] = (serve_attention, [images])
     return signatures
+
+
+def refuse_no_pixels(images):
+    """The images, or an error for a height or width of zero."""
+    some = tf.debugging.Assert(
+        tf.reduce_min(tf.shape(images)[1:3]) > 0,
+        ["images without pixels, of shape:", tf.shape(images)],
+    )
+    with tf.control_dependencies([some]):
+        return tf.identity(images)
 
 
 def attention_layers(model):

@@ -46,7 +46,11 @@ def export(workdir, out, format="saved_model"):
         preprocessing=run.preprocessing,
         class_names=run.class_names,
         card={**run.result, "configuration": configuration},
-        images=checking.sample_images(run.preprocessing, run.experiment.data),
+        images=checking.sample_images(
+            run.preprocessing,
+            run.experiment.data,
+            num_images=2 if checking.is_detector(run.model) else 16,
+        ),
     )
 
 

@@ -3,7 +3,6 @@
 import io
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,20 +10,12 @@ import tensorflow as tf
 from PIL import Image
 from sklearn.datasets import load_digits, load_sample_images
 
-from aa_keras import config, export, training
-
-ROOT = Path(__file__).resolve().parents[2]
+from aa_keras import export, training
 
 
 @pytest.fixture(scope="session")
-def workdir(tmp_path_factory):
-    path = tmp_path_factory.mktemp("run") / "digits_aa_resnet"
-    experiment = config.load(
-        ROOT / "experiments/quickstart/digits_aa_resnet.yaml",
-        ["train.epochs=6", "train.schedule.warmup_epochs=1"],
-    )
-    training.train(experiment, path, report=lambda line: None)
-    return path
+def workdir(quickstart_run):
+    return quickstart_run
 
 
 @pytest.fixture(scope="session")

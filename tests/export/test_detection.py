@@ -1,0 +1,115 @@
+"""An exported detector: boxes in pixels of the images it was asked about."""
+
+import json
+
+import keras
+import keras_cv
+import numpy as np
+import pytest
+import tensorflow as tf
+from sklearn.datasets import load_sample_images
+
+from aa_keras import data, export
+from aa_keras.export.detection import to_original
+from aa_keras.models import retinanet
+
+SIZE = 64
+NAMES = ("cat", "dog", "größer")
+PREPROCESSING = data.detection.DetectionPreprocessing(SIZE, (0.5,) * 3, (0.25,) * 3)
+
+
+@pytest.mark.parametrize("size", [(427, 640), (640, 427), (1, 5000), (7, 3), (64, 64)])
+def test_boxes_go_back_as_in_evaluation(size):
+    boxes = np.random.default_rng(0).uniform(-5, 70, size=(11, 4)).astype("float32")
+    given = to_original(boxes[np.newaxis], tf.constant([size]), SIZE)[0]
+    expected = data.coco.to_original(boxes, *size, SIZE)
+    np.testing.assert_allclose(given, expected, rtol=1e-5, atol=1e-4)
+
+
+@pytest.fixture(scope="module")
+def detector():
+    """A small RetinaNet that is sure of something, though not of the right thing."""
+    keras.utils.set_random_seed(0)
+    decoder = keras_cv.layers.NonMaxSuppression(
+        "xyxy", from_logits=True, confidence_threshold=0.3, max_detections=20
+    )
+    model = retinanet.RetinaNet(
+        34,
+        input_shape=(SIZE, SIZE, 3),
+        classes=3,
+        attention=None,
+        prediction_decoder=decoder,
+    )
+    for layer in model.layers:
+        if layer.name in ("class_predictions", "box_predictions"):
+            kernel, bias = layer.get_weights()
+            layer.set_weights([30 * kernel, np.zeros_like(bias)])
+    return model
+
+
+@pytest.mark.slow
+def test_export(detector, encode, tmp_path):
+    path = export.export_saved_model(
+        detector, tmp_path, preprocessing=PREPROCESSING, class_names=NAMES
+    )
+    signatures = tf.saved_model.load(str(path)).signatures
+    assert sorted(signatures) == [
+        "serve_image_bytes",
+        "serve_preprocessed",
+        "serving_default",
+    ]
+    photographs = load_sample_images().images
+    images = [photographs[0], photographs[1][:100, :37]]
+    inputs = np.stack([PREPROCESSING(image) for image in images])
+    found = detector.decode_predictions(detector(inputs, training=False), inputs)
+    found = {key: np.asarray(value) for key, value in found.items()}
+    assert ((found["classes"] >= 0).sum(axis=1) > 0).all()
+
+    files = tf.constant([encode(image) for image in images])
+    by_file = signatures["serve_image_bytes"](image_bytes=files)
+    on_inputs = signatures["serve_preprocessed"](inputs=tf.constant(inputs))
+    for row, image in enumerate(images):
+        by_pixels = signatures["serving_default"](images=tf.constant(image[np.newaxis]))
+        count = int((found["classes"][row] >= 0).sum())
+        boxes = data.coco.to_original(found["boxes"][row], *image.shape[:2], SIZE)
+        for answer, index, expected in (
+            (by_pixels, 0, boxes),
+            (by_file, row, boxes),
+            (on_inputs, row, np.clip(found["boxes"][row], 0, SIZE)),
+        ):
+            kept = slice(0, count)
+            assert answer["num_detections"][index] == count
+            np.testing.assert_array_equal(
+                answer["classes"][index], found["classes"][row]
+            )
+            np.testing.assert_allclose(
+                answer["scores"][index][kept], found["confidence"][row][kept], atol=1e-5
+            )
+            np.testing.assert_allclose(
+                answer["boxes"][index][kept], expected[kept], atol=1e-2
+            )
+            named = [
+                NAMES[int(c)].encode() if c >= 0 else b"" for c in found["classes"][row]
+            ]
+            assert answer["class_names"][index].numpy().tolist() == named
+    none = signatures["serve_image_bytes"](image_bytes=tf.zeros((0,), tf.string))
+    assert none["boxes"].shape == (0, 20, 4)
+    card = json.loads((path / "assets.extra/model_card.json").read_text())
+    assert card["signatures"]["serving_default"]["outputs"]["boxes"]["shape"] == [
+        None,
+        20,
+        4,
+    ]
+
+
+@pytest.mark.parametrize("file_format", ["onnx", "litert"])
+def test_other_formats_are_for_classifiers(file_format, detector, tmp_path):
+    with pytest.raises(export.ExportError, match="allowed for a detector: 'saved"):
+        export.export_converted(
+            detector,
+            tmp_path / "out",
+            format=file_format,
+            preprocessing=PREPROCESSING,
+            class_names=NAMES,
+        )
+    assert list(tmp_path.iterdir()) == []
