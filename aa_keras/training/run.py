@@ -68,6 +68,7 @@ def train(experiment, workdir, *, smoke=False, report=print):
     """
     workdir = Path(workdir)
     refuse_other_run(workdir, experiment, smoke)
+    refuse_other_backend(experiment)
     strategy = distribution.build_strategy(experiment.train.distribution)
     chief = distribution.is_chief(strategy)
     if not chief:
@@ -80,6 +81,18 @@ def train(experiment, workdir, *, smoke=False, report=print):
             return result
         result = _train(experiment, workdir, smoke, strategy, report)
         return distribution.share_result(strategy, result)
+
+
+def refuse_other_backend(experiment):
+    """Raises ValueError for what is TensorFlow's alone, on another backend of Keras."""
+    backend, defaults = keras.backend.backend(), config.Train.model_fields
+    for key in ("distribution", "accumulate_steps", "deterministic"):
+        value, allowed = getattr(experiment.train, key), defaults[key].default
+        if backend != "tensorflow" and value != allowed:
+            raise ValueError(
+                f"train.{key}: received {value!r}; allowed on the backend {backend!r}: "
+                f"{allowed!r}"
+            )
 
 
 def _train(experiment, workdir, smoke, strategy, report):

@@ -94,3 +94,10 @@ def test_tensorboard_has_pictures_of_attention_where_asked(tmp_path):
     names = [tag for tag in events.Tags()["tensors"] if tag.startswith("attention/")]
     assert names
     assert [event.step for event in events.Tensors(names[0])] == [1]
+
+
+@pytest.mark.parametrize("setting", ["accumulate_steps=2", "distribution=mirrored"])
+def test_what_is_tensorflows_alone_is_refused_elsewhere(setting, monkeypatch, tmp_path):
+    monkeypatch.setattr("keras.backend.backend", lambda: "jax")
+    with pytest.raises(ValueError, match="allowed on the backend 'jax'"):
+        train(tmp_path / "run", f"train.{setting}")
