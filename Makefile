@@ -2,13 +2,15 @@
 SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
+# Two processes, a file of tests in one of them: building graphs keeps one core busy.
+PYTEST := $(RUN) -m pytest -q -n 2 --dist loadfile --durations 15
 # The first Python in range that really starts: version managers leave names that do not.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
 
 .PHONY: help demo test test-slow lint format bench bench-layer bench-models \
-	bench-data bench-serving tables clean
+	bench-data bench-serving bench-distribution notebooks tables clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -17,10 +19,10 @@ demo: $(VENV)/.demo ## train, evaluate, export and look: five minutes on two cor
 	$(RUN) experiments/quickstart/demo.py
 
 test: $(VENV)/.dev ## all tests but the long ones
-	$(RUN) -m pytest -q -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-slow: $(VENV)/.dev ## the long ones
-	$(RUN) -m pytest -q -m slow
+	$(PYTEST) -m slow
 
 lint: $(VENV)/.dev ## style and format
 	$(VENV)/bin/ruff check .
@@ -30,10 +32,13 @@ format: $(VENV)/.dev ## mend what lint finds
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: bench-layer bench-models bench-data bench-serving ## all benchmarks
+bench: bench-layer bench-models bench-data bench-serving bench-distribution ## all benchmarks
 
-bench-layer bench-models bench-data bench-serving: bench-%: $(VENV)/.dev
+bench-layer bench-models bench-data bench-serving bench-distribution: bench-%: $(VENV)/.dev
 	$(RUN) benchmarks/$*.py
+
+notebooks: $(VENV)/.dev demo ## execute the notebooks and keep their pictures
+	$(RUN) notebooks/execute.py
 
 tables: $(VENV)/.demo ## every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables

@@ -24,6 +24,7 @@ _SUBMODULES = (
     "models",
     "paper",
     "report",
+    "tables",
     "training",
     "visualization",
 )

@@ -7,6 +7,7 @@ in an experiment file are answered at once.
 import contextlib
 import json
 import os
+import re
 import sys
 import traceback
 
@@ -247,6 +248,12 @@ def main(arguments=None):
         if "--traceback" in arguments:
             traceback.print_exc()
         _fail(error, 1 if isinstance(error, RuntimeError) else 2)
+    except Exception as error:
+        # Raised within a pipeline's graph, with much of TensorFlow's around it.
+        corrupt = re.search(r"corrupt image \([^\n]*", str(error))
+        if not corrupt or "--traceback" in arguments:
+            raise
+        _fail(corrupt[0], 1)
 
 
 def _fail(error, status):

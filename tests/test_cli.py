@@ -159,6 +159,24 @@ def test_report(workdir, tmp_path, monkeypatch, capsys):
     assert "AA-Wide-ResNet" in text
 
 
+def test_a_corrupt_image_is_named(aa_keras, tmp_path):
+    for number in range(10):
+        folder = tmp_path / "images" / str(number % 2)
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = np.full((8, 8, 3), 20 * number, np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png")
+    broken = folder / "9.png"
+    broken.write_bytes(broken.read_bytes()[:60])
+    changes = ("data.name=image_folder", f"data.data_dir={tmp_path / 'images'}")
+    changes += ("model.classes=2", "data.augmentation=none")
+    changes = [word for change in changes for word in ("--set", change)]
+    arguments = ("--workdir", tmp_path / "run", "--smoke", *changes)
+    done = aa_keras("train", EXPERIMENT, *arguments, status=1)
+    (line,) = done.stderr.strip().splitlines()[-1:]
+    assert line.startswith("aa-keras: error: corrupt image")
+    assert str(broken) in line
+
+
 def test_version(aa_keras):
     assert aa_keras("--version").stdout == f"aa-keras, version {__version__}\n"
 

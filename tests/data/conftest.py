@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.data import written_sets
+from tests import written_sets
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from aa_keras import data
-from tests.data import written_sets
+from tests import written_sets
 
 
 def open_written(written, name, **options):
