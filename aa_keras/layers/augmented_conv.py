@@ -63,13 +63,21 @@ class AugmentedConv(SelfAttention):
         self.dilation_rate = validation.int_tuple("dilation_rate", dilation_rate, rank)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
-                "strides above 1 do not go with dilation_rate above 1; received "
+                "strides above 1 do not go with a dilation_rate above 1; received "
                 f"strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
         self.activation = keras.activations.get(activation)
+        if self.padding == "valid":
+            lost = [
+                (kernel - 1) * dilation
+                for kernel, dilation in zip(
+                    self.kernel_size, self.dilation_rate, strict=True
+                )
+            ]
+            self.margins = tuple((n // 2, n - n // 2) for n in lost)
         self.convolution = None
         if value_depth < filters:
-            self.convolution = self._convolution(
+            self.convolution = self._make_convolution(
                 filters - value_depth,
                 self.kernel_size,
                 strides=self.strides,
@@ -80,18 +88,12 @@ class AugmentedConv(SelfAttention):
             )
 
     def build(self, input_shape):
-        self.compute_output_shape(input_shape)
+        super().build(input_shape)
         if self.convolution is not None:
             self.convolution.build(input_shape)
-        super().build(input_shape)
 
     def call(self, inputs, return_attention_scores=False):
-        x = inputs
-        if self.data_format == "channels_first":
-            x = ops.moveaxis(x, 1, -1)
-        outputs, scores = self._attend(self._crop(x), return_attention_scores)
-        if self.data_format == "channels_first":
-            outputs = ops.moveaxis(outputs, -1, 1)
+        outputs, scores = self._attend(inputs, return_attention_scores)
         if self.convolution is not None:
             axis = 1 if self.data_format == "channels_first" else -1
             outputs = ops.concatenate([self.convolution(inputs), outputs], axis=axis)
@@ -99,40 +101,8 @@ class AugmentedConv(SelfAttention):
             outputs = self.activation(outputs)
         return (outputs, scores) if return_attention_scores else outputs
 
-    def _margins(self):
-        """What "valid" padding leaves out of each axis, at its start and its end."""
-        for kernel, dilation in zip(self.kernel_size, self.dilation_rate, strict=True):
-            margin = (kernel - 1) * dilation if self.padding == "valid" else 0
-            yield margin // 2, margin - margin // 2
-
-    def _crop(self, x):
-        inner = tuple(slice(start, -end or None) for start, end in self._margins())
-        return x[(slice(None), *inner)]
-
-    def _cropped(self, size):
-        cropped = tuple(
-            None if length is None else length - start - end
-            for length, (start, end) in zip(size, self._margins(), strict=True)
-        )
-        if any(length is not None and length < 1 for length in cropped):
-            raise ValueError(
-                f"kernel_size={self.kernel_size} with padding='valid' and "
-                f"dilation_rate={self.dilation_rate} does not fit in an input of {size}"
-            )
-        return cropped
-
-    def _attention_size(self, size):
-        return super()._attention_size(self._cropped(size))
-
     def compute_output_shape(self, input_shape):
-        size, channels = self._split_shape(input_shape)
-        cropped = self._join_shape(input_shape[0], self._cropped(size), channels)
-        batch, size, _ = self._parts(super().compute_output_shape(cropped))
-        return self._join_shape(batch, size, self.filters)
-
-    def _parts(self, shape):
-        size, channels = self._split_shape(shape)
-        return shape[0], size, channels
+        return self._output_shape(input_shape, self.filters)
 
     def get_config(self):
         return super().get_config() | {
@@ -148,7 +118,98 @@ class AugmentedConv(SelfAttention):
 class AugmentedConv2D(AugmentedConv):
     """2D convolution augmented with relative self-attention.
 
-    Reference: Bello et al. 2019, https://arxiv.org/abs/1904.09925, section 3.
+    `concat[Conv(X), MHA(X)]` along the channels: a convolution with
+    `filters - value_depth` filters beside multi-head self-attention over all positions
+    with `value_depth` channels. It takes the place of a `keras.layers.Conv2D`; only
+    the default padding differs.
+
+    Args:
+        filters: int, output channels of the whole layer (the paper's F_out).
+        kernel_size: int or pair, of the convolution.
+        strides: int or pair, of the convolution and of queries, keys and values.
+        padding: `"same"` or `"valid"`. With `"valid"` the attention sees the input
+            without the border that the convolution's padding would have needed.
+        dilation_rate: int or pair, of the convolution.
+        data_format: `"channels_last"`, `"channels_first"`, or None for the one of the
+            Keras configuration.
+        activation: activation of the concatenated output.
+        use_bias: bool, whether the convolution and the 1x1 convolutions for
+            queries, keys, values and output have biases.
+        num_heads: int, attention heads (N_h). Divides both depths.
+        key_depth: int, channels of queries and of keys over all heads (d_k). Left out,
+            the paper's choice, see `attention_depths`.
+        value_depth: int, channels of the attention's output over all heads (d_v). Left
+            out, the paper's choice. Equal to `filters`: there is no convolution.
+        position_encoding: `"relative"` (learned embeddings of the distance along each
+            axis), `"none"`, `"sine"` (added to the attention's input) or
+            `"coordconv"` (coordinates as two more input channels).
+        attention_downsampling: 1, or 2 to attend at half resolution: average pooling
+            before, bilinear resizing after.
+        max_size: int or pair, the largest height and width of the input. Needed for
+            relative embeddings where the input size is None when the layer is built.
+        on_larger_input: what to do with a larger input than the embeddings were
+            built for: `"raise"`, or `"resize"` to interpolate them. A smaller input
+            uses the embeddings of the distances it has.
+        implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
+            with height times width and not with its square), or `"auto"`.
+        relative_initializer: initializer of the relative embeddings. Left out, normal
+            with the standard deviation (d_k / N_h)^-0.5.
+        **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and
+            `constraint`, and what every Keras layer takes.
+
+    Call arguments:
+        inputs: tensor of rank 4.
+        return_attention_scores: bool, whether to return the scores too; they are
+            computed by the `"listing"` implementation.
+
+    Input shape:
+        `(batch, height, width, channels)`, or `(batch, channels, height, width)` with
+        `data_format="channels_first"`. Batch, height and width may vary between calls.
+
+    Output shape:
+        That of `Conv2D` with the same arguments: the convolution's channels first, then
+        the attention's. The scores are `(batch, num_heads, queries, keys)`, positions
+        row by row of the attended map.
+
+    Raises:
+        ValueError: if an argument is out of range, a depth is not divisible by
+            `num_heads`, or an input is larger than the embeddings were built for.
+
+    Reference:
+
+    - [Bello et al., 2019](https://arxiv.org/abs/1904.09925), section 3.
+
+    Example:
+
+    >>> layer = AugmentedConv2D(64, 3, key_depth=32, value_depth=16, num_heads=4)
+    >>> x = np.random.rand(2, 14, 10, 3)
+    >>> y, scores = layer(x, return_attention_scores=True)
+    >>> y.shape, scores.shape
+    (TensorShape([2, 14, 10, 64]), TensorShape([2, 4, 140, 140]))
     """
 
     axes = ("height", "width")
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class AugmentedConv1D(AugmentedConv):
+    """1D convolution augmented with relative self-attention.
+
+    `AugmentedConv2D` for sequences: one axis, one table of relative embeddings,
+    `relative_length` (2L-1, key_depth / num_heads). Sizes are ints or tuples of one.
+    `"auto"` is the listing here.
+
+    Input shape:
+        `(batch, length, channels)`, or `(batch, channels, length)` with
+        `data_format="channels_first"`.
+
+    Output shape:
+        That of `Conv1D` with the same arguments.
+
+    Example:
+
+    >>> AugmentedConv1D(32, 5, num_heads=4)(np.random.rand(2, 100, 3)).shape
+    (2, 100, 32)
+    """
+
+    axes = ("length",)

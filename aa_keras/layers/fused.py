@@ -110,19 +110,21 @@ def _block_attention(has_rows, has_columns):
     def scores(q, k, *tables):
         """Keys with one-hot columns (M, HW, D+W) and softmax (M, hW, HW)."""
         rows, columns = unpack(tables)
-        maps, num_rows, width, depth = ops.shape(q)
+        maps, num_rows, width, _ = ops.shape(q)
         length = ops.shape(k)[1]
         queries = q
         if has_columns:
-            b = ops.matmul(ops.swapaxes(q, 1, 2), ops.swapaxes(columns, 1, 2))
-            queries = ops.concatenate([q, ops.swapaxes(b, 1, 2)], axis=-1)
+            # einsum, as TensorFlow 2.21's matmul writes out of bounds where it
+            # broadcasts over maps and an axis has a single position.
+            b = ops.einsum("mhwd,wxd->mhwx", q, columns)
+            queries = ops.concatenate([q, b], axis=-1)
             onehot = ops.arange(length)[:, None] % width == ops.arange(width)
             onehot = ops.broadcast_to(ops.cast(onehot, k.dtype), (maps, length, width))
             k = ops.concatenate([k, onehot], axis=-1)
         queries = ops.reshape(queries, (maps, num_rows * width, ops.shape(k)[-1]))
         logits = ops.matmul(queries, ops.swapaxes(k, 1, 2))
         if has_rows:
-            a = ops.matmul(q, ops.swapaxes(rows, 1, 2))
+            a = ops.einsum("mhwd,hyd->mhwy", q, rows)
             a = ops.reshape(a, (maps, num_rows * width, length // width, 1))
             shape = (maps, num_rows * width, length // width, width)
             logits = ops.reshape(ops.reshape(logits, shape) + a, ops.shape(logits))
@@ -155,13 +157,12 @@ def _block_attention(has_rows, has_columns):
             if has_rows:
                 shape = (maps, num_rows, width, length // width, width)
                 da = ops.sum(ops.reshape(dlogits, shape), axis=-1)
-                dq = dq + ops.matmul(da, rows)
-                dtables += (ops.sum(ops.matmul(ops.swapaxes(da, 2, 3), q), axis=0),)
+                dq = dq + ops.einsum("mhwy,hyd->mhwd", da, rows)
+                dtables += (ops.einsum("mhwy,mhwd->hyd", da, q),)
             if has_columns:
-                db = ops.swapaxes(dqueries[..., depth:], 1, 2)
-                dq = dq + ops.swapaxes(ops.matmul(db, columns), 1, 2)
-                db = ops.swapaxes(db, 2, 3)
-                dtables += (ops.sum(ops.matmul(db, ops.swapaxes(q, 1, 2)), axis=0),)
+                db = dqueries[..., depth:]
+                dq = dq + ops.einsum("mhwx,wxd->mhwd", db, columns)
+                dtables += (ops.einsum("mhwx,mhwd->wxd", db, q),)
             return dq, ops.swapaxes(dk, 1, 2), ops.swapaxes(dv, 1, 2), *dtables
 
         return output, gradient

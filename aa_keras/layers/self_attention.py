@@ -6,11 +6,7 @@ import keras
 from keras import ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.attention import (
-    combine_heads,
-    listing_attention,
-    split_heads,
-)
+from aa_keras.layers.attention import combine_heads, listing_attention, split_heads
 from aa_keras.layers.fused import fused_attention
 from aa_keras.layers.interpolation import fit_table, resize_axis
 from aa_keras.layers.pooling import halve
@@ -21,10 +17,11 @@ IMPLEMENTATIONS = ("auto", "listing", "fused")
 
 
 class SelfAttention(keras.layers.Layer):
-    """Base of the layers here: q, k and v, attention, output projection.
+    """Base of the layers here: queries, keys, values, attention, output projection.
 
-    Subclasses set `axes`, the names of the attended axes. Everything runs with the
-    channels last; `channels_first` inputs are transposed on the way in and out.
+    Subclasses name the attended axes in `axes` and, where a "valid" convolution stands
+    beside the attention, what it leaves out of each axis in `margins`. Everything runs
+    with the channels last; other inputs are transposed on the way in and out.
     """
 
     axes = ()
@@ -59,10 +56,10 @@ class SelfAttention(keras.layers.Layer):
         self.key_depth = validation.head_depth("key_depth", key_depth, num_heads)
         self.value_depth = validation.head_depth("value_depth", value_depth, num_heads)
         self.strides = validation.int_tuple("strides", strides, rank)
-        if data_format is None:
-            data_format = keras.config.image_data_format()
         self.data_format = validation.one_of(
-            "data_format", data_format, ("channels_last", "channels_first")
+            "data_format",
+            data_format or keras.config.image_data_format(),
+            ("channels_last", "channels_first"),
         )
         self.use_bias = use_bias
         self.position_encoding = validation.one_of(
@@ -81,6 +78,7 @@ class SelfAttention(keras.layers.Layer):
             "implementation", implementation, IMPLEMENTATIONS
         )
         if relative_initializer is None:
+            # The paper's listing passes this number where TensorFlow takes the mean.
             deviation = (key_depth // num_heads) ** -0.5
             relative_initializer = keras.initializers.RandomNormal(stddev=deviation)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
@@ -93,16 +91,17 @@ class SelfAttention(keras.layers.Layer):
         self.bias_constraint = keras.constraints.get(bias_constraint)
         self.relative_constraint = keras.constraints.get(relative_constraint)
 
-        self.qkv = self._convolution(
-            2 * key_depth + value_depth, name="qkv", strides=self.strides
+        self.margins = ((0, 0),) * rank
+        self.qkv = self._make_convolution(
+            2 * key_depth + value_depth, strides=self.strides, name="qkv"
         )
-        self.output_projection = self._convolution(
+        self.output_projection = self._make_convolution(
             value_depth, name="output_projection"
         )
 
-    def _convolution(self, filters, kernel_size=1, **kwargs):
+    def _make_convolution(self, filters, kernel_size=1, **kwargs):
         layer = {1: keras.layers.Conv1D, 2: keras.layers.Conv2D}[len(self.axes)]
-        arguments = {
+        defaults = {
             "data_format": "channels_last",
             "use_bias": self.use_bias,
             "kernel_initializer": validation.fresh_initializer(self.kernel_initializer),
@@ -113,32 +112,29 @@ class SelfAttention(keras.layers.Layer):
             "bias_constraint": self.bias_constraint,
             "dtype": self.dtype_policy,
         }
-        return layer(filters, kernel_size, **(arguments | kwargs))
+        return layer(filters, kernel_size, **(defaults | kwargs))
 
     def build(self, input_shape):
-        size, channels = self._split_shape(input_shape)
+        _, size, channels = self._split_shape(input_shape)
         if channels is None:
             raise ValueError(
-                f"{self.name} needs a known number of input channels; "
-                f"received input_shape={tuple(input_shape)}"
+                f"input_shape must have a known number of channels; received "
+                f"{tuple(input_shape)}"
             )
         if self.position_encoding == "coordconv":
             channels += len(self.axes)
         self.qkv.build((None, *size, channels))
         self.output_projection.build((None, *size, self.value_depth))
         if self.position_encoding == "relative":
-            self._build_tables(size)
-        super().build(input_shape)
+            self._build_tables(self.max_size or size)
 
     def _build_tables(self, size):
-        size = self.max_size or size
         if None in size:
             raise ValueError(
-                f"max_size is needed for position_encoding='relative' where the build "
-                f"size is unknown; received max_size={self.max_size} with "
-                f"{' and '.join(self.axes)} {size}"
+                "max_size is needed for position_encoding='relative' where the build "
+                f"size is not known; received max_size=None and size {tuple(size)}"
             )
-        for axis, length in zip(self.axes, self._attention_size(size), strict=True):
+        for axis, length in zip(self.axes, self._attended_size(size), strict=True):
             table = self.add_weight(
                 name=f"relative_{axis}",
                 shape=(2 * length - 1, self.key_depth // self.num_heads),
@@ -149,40 +145,37 @@ class SelfAttention(keras.layers.Layer):
             setattr(self, f"relative_{axis}", table)
 
     def call(self, inputs, return_attention_scores=False):
-        if self.data_format == "channels_first":
-            inputs = ops.moveaxis(inputs, 1, -1)
         outputs, scores = self._attend(inputs, return_attention_scores)
-        if self.data_format == "channels_first":
-            outputs = ops.moveaxis(outputs, -1, 1)
         return (outputs, scores) if return_attention_scores else outputs
 
-    def _attend(self, x, return_scores):
-        full_size = [
-            -(-length // stride)
-            for length, stride in zip(ops.shape(x)[1:-1], self.strides, strict=True)
+    def _attend(self, inputs, return_scores):
+        x = inputs
+        if self.data_format == "channels_first":
+            x = ops.moveaxis(x, 1, -1)
+        inner = tuple(slice(start, -end or None) for start, end in self.margins)
+        x = x[(slice(None), *inner)]
+        output_size = [
+            -(-n // stride)
+            for n, stride in zip(ops.shape(x)[1:-1], self.strides, strict=True)
         ]
         if self.attention_downsampling == 2:
             x = halve(x)
+
         qkv = self.qkv(self._encode_position(x))
         q, k, v = (
             split_heads(part, self.num_heads)
             for part in ops.split(qkv, (self.key_depth, 2 * self.key_depth), axis=-1)
         )
         size = ops.shape(qkv)[1:-1]
-        map_size, tables = self._as_2d(size)
-        scores = None
-        if return_scores or not self._is_fused(map_size):
-            output, scores = listing_attention(q, k, v, map_size, tables)
-        else:
-            output = fused_attention(q, k, v, map_size, tables)
+        output, scores = self._attention(q, k, v, size, return_scores)
         output = self.output_projection(combine_heads(output, size))
-        if self.attention_downsampling == 2:
-            for axis, length in enumerate(full_size, start=1):
-                output = resize_axis(output, axis, length)
-        return output, scores
 
-    def _is_fused(self, size):
-        return self.implementation != "listing"
+        if self.attention_downsampling == 2:
+            for axis, n in enumerate(output_size, start=1):
+                output = resize_axis(output, axis, n)
+        if self.data_format == "channels_first":
+            output = ops.moveaxis(output, -1, 1)
+        return output, scores
 
     def _encode_position(self, x):
         batch, *size, channels = ops.shape(x)
@@ -190,55 +183,78 @@ class SelfAttention(keras.layers.Layer):
             x = x + ops.cast(sine_encoding(size, channels), x.dtype)
         elif self.position_encoding == "coordconv":
             coordinates = ops.cast(coordinate_encoding(size), x.dtype)
-            shape = (batch, *size, len(size))
-            coordinates = ops.broadcast_to(coordinates, shape)
+            coordinates = ops.broadcast_to(coordinates, (batch, *size, len(size)))
             x = ops.concatenate([x, coordinates], axis=-1)
         return x
 
-    def _as_2d(self, size):
-        """Size and tables of the map; one axis is a map of width 1."""
-        missing = 2 - len(size)
-        tables = [
-            fit_table(getattr(self, f"relative_{axis}"), length, self.on_larger_input)
-            if self.position_encoding == "relative"
-            else None
-            for axis, length in zip(self.axes, size, strict=True)
+    def _attention(self, q, k, v, size, return_scores):
+        tables = (None,) * len(size)
+        if self.position_encoding == "relative":
+            tables = tuple(
+                fit_table(getattr(self, f"relative_{axis}"), n, self.on_larger_input)
+                for axis, n in zip(self.axes, size, strict=True)
+            )
+        if len(size) == 1:  # a sequence is a map of width 1
+            size, tables = (*size, 1), (*tables, None)
+        # A sequence has few logits, and a table for every pair would have as many.
+        listing = {"listing": True, "fused": False, "auto": len(self.axes) == 1}
+        if return_scores or listing[self.implementation]:
+            return listing_attention(q, k, v, size, tables)
+        return fused_attention(q, k, v, size, tables), None
+
+    def load_own_variables(self, store):
+        """Loads tables of another size as a call with that size would use them."""
+        for index, variable in enumerate(self._trainable_variables):
+            table = ops.convert_to_tensor(store[str(index)], dtype=variable.dtype)
+            built, length = ((x.shape[0] + 1) // 2 for x in (table, variable))
+            if length > built and self.on_larger_input == "raise":
+                raise ValueError(
+                    f"{variable.name} of layer {self.name} has shape {variable.shape}, "
+                    f"the loaded weights have {tuple(table.shape)}, trained at a "
+                    "smaller input: use resize_relative_embeddings or "
+                    "on_larger_input='resize'"
+                )
+            variable.assign(fit_table(table, length, self.on_larger_input))
+
+    def _output_size(self, size):
+        """The size of the output; an unknown length stays None."""
+        cropped = [
+            None if n is None else n - start - end
+            for n, (start, end) in zip(size, self.margins, strict=True)
         ]
-        return (*size, *[1] * missing), (*tables, *[None] * missing)
+        if any(n is not None and n < 1 for n in cropped):
+            raise ValueError(
+                f"input size {tuple(size)} is too small: padding='valid' leaves "
+                f"{tuple(cropped)} of it"
+            )
+        return _ceil_divide(cropped, self.strides)
 
-    def _attention_size(self, size):
-        """The size of the attended map for a known or unknown input size."""
-
-        def fewer(length, step):
-            return None if length is None else -(-length // step)
-
-        return tuple(
-            fewer(fewer(length, self.attention_downsampling), stride)
-            for length, stride in zip(size, self.strides, strict=True)
+    def _attended_size(self, size):
+        """The size of the attended map; pooling and strides commute when rounded up."""
+        return _ceil_divide(
+            self._output_size(size), (self.attention_downsampling,) * len(size)
         )
 
     def _split_shape(self, shape):
         if len(shape) != len(self.axes) + 2:
             raise ValueError(
-                f"{self.name} expects inputs of rank {len(self.axes) + 2}; "
-                f"received shape {tuple(shape)}"
+                f"input_shape must have rank {len(self.axes) + 2}; received "
+                f"{tuple(shape)}"
             )
+        batch, *rest = shape
         if self.data_format == "channels_first":
-            return tuple(shape[2:]), shape[1]
-        return tuple(shape[1:-1]), shape[-1]
+            return batch, rest[1:], rest[0]
+        return batch, rest[:-1], rest[-1]
 
-    def _join_shape(self, batch, size, channels):
+    def _output_shape(self, input_shape, channels):
+        batch, size, _ = self._split_shape(input_shape)
+        size = self._output_size(size)
         if self.data_format == "channels_first":
             return (batch, channels, *size)
         return (batch, *size, channels)
 
     def compute_output_shape(self, input_shape):
-        size, _ = self._split_shape(input_shape)
-        size = [
-            None if length is None else -(-length // stride)
-            for length, stride in zip(size, self.strides, strict=True)
-        ]
-        return self._join_shape(input_shape[0], size, self.value_depth)
+        return self._output_shape(input_shape, self.value_depth)
 
     def compute_output_spec(self, inputs, return_attention_scores=False):
         output = keras.KerasTensor(
@@ -246,37 +262,72 @@ class SelfAttention(keras.layers.Layer):
         )
         if not return_attention_scores:
             return output
-        size = self._attention_size(self._split_shape(inputs.shape)[0])
+        batch, size, _ = self._split_shape(inputs.shape)
+        size = self._attended_size(size)
         length = None if None in size else math.prod(size)
-        scores = (inputs.shape[0], self.num_heads, length, length)
+        scores = (batch, self.num_heads, length, length)
         return output, keras.KerasTensor(scores, dtype=self.compute_dtype)
 
     def get_config(self):
-        serialize = {
-            "initializer": keras.initializers.serialize,
-            "regularizer": keras.regularizers.serialize,
-            "constraint": keras.constraints.serialize,
-        }
-        plain = (
-            "value_depth",
-            "key_depth",
-            "num_heads",
-            "strides",
-            "data_format",
-            "use_bias",
-            "position_encoding",
-            "attention_downsampling",
-            "max_size",
-            "on_larger_input",
-            "implementation",
-        )
-        functions = {
-            f"{weight}_{kind}": to_config(getattr(self, f"{weight}_{kind}"))
-            for weight in ("kernel", "bias", "relative")
-            for kind, to_config in serialize.items()
-        }
-        return (
-            super().get_config()
-            | {name: getattr(self, name) for name in plain}
-            | functions
-        )
+        config = super().get_config() | {name: getattr(self, name) for name in _PLAIN}
+        for weight in ("kernel", "bias", "relative"):
+            for kind, serialize in _SERIALIZE.items():
+                name = f"{weight}_{kind}"
+                config[name] = serialize(getattr(self, name))
+        return config
+
+
+_PLAIN = (
+    "value_depth",
+    "key_depth",
+    "num_heads",
+    "strides",
+    "data_format",
+    "use_bias",
+    "position_encoding",
+    "attention_downsampling",
+    "max_size",
+    "on_larger_input",
+    "implementation",
+)
+_SERIALIZE = {
+    "initializer": keras.initializers.serialize,
+    "regularizer": keras.regularizers.serialize,
+    "constraint": keras.constraints.serialize,
+}
+
+
+def _ceil_divide(size, steps):
+    return tuple(
+        None if n is None else -(-n // step)
+        for n, step in zip(size, steps, strict=True)
+    )
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class SelfAttention2D(SelfAttention):
+    """Multi-head self-attention over the positions of a map.
+
+    The attention branch of `AugmentedConv2D` alone: queries, keys and values from a
+    1x1 convolution, relative logits for height and width, a 1x1 convolution after.
+
+    Args:
+        value_depth: int, output channels, over all heads.
+        key_depth: int, channels of the queries and of the keys, over all heads.
+        num_heads: int, must divide both depths.
+        strides: int or pair, of the queries, keys and values.
+
+    The other arguments, the input and the output are those of `AugmentedConv2D`.
+
+    Reference:
+
+    - [Bello et al., 2019](https://arxiv.org/abs/1904.09925), section 3.1.
+
+    Example:
+
+    >>> layer = SelfAttention2D(value_depth=16, key_depth=32, num_heads=4)
+    >>> layer(np.ones((2, 7, 5, 3))).shape
+    (2, 7, 5, 16)
+    """
+
+    axes = ("height", "width")

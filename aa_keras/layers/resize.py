@@ -1,0 +1,99 @@
+"""A trained model at another input size."""
+
+import keras
+
+from aa_keras.layers.interpolation import fit_table
+from aa_keras.layers.self_attention import SelfAttention
+
+
+def resize_relative_embeddings(model, input_size):
+    """Returns the model rebuilt for another input size, with its weights.
+
+    Relative embeddings of a larger map are interpolated between those of the old one
+    (distance 0 and the largest distance keep their embeddings); a smaller map keeps
+    the embeddings of the distances it has. All other weights are copied. The given
+    model is left as it is; the new one is not compiled.
+
+    Args:
+        model: functional or Sequential model with one input.
+        input_size: int or sequence of ints, one for each axis of the input: (height,
+            width) for images.
+
+    Returns:
+        A model of the same layers and names.
+
+    Raises:
+        ValueError: if the model has several inputs, or attention inside of a nested
+            model. Build such a model at the new size and use `copy_weights`.
+
+    Example:
+
+    >>> model = keras.saving.load_model("trained_at_224.keras")
+    >>> model = resize_relative_embeddings(model, (320, 320))
+    """
+    if len(model.inputs) != 1:
+        raise ValueError(f"model must have one input; received {len(model.inputs)}")
+    (old,) = model.inputs
+    rank = len(old.shape) - 2
+    size = (input_size,) * rank if isinstance(input_size, int) else tuple(input_size)
+    if len(size) != rank or not all(isinstance(n, int) and n > 0 for n in size):
+        raise ValueError(
+            f"input_size must be {rank} positive integers; received {input_size!r}"
+        )
+    attention = [layer for layer in model.layers if isinstance(layer, SelfAttention)]
+    for layer in model.layers:
+        inner = layer._flatten_layers(include_self=False)
+        if any(isinstance(sublayer, SelfAttention) for sublayer in inner):
+            raise ValueError(
+                f"model must not nest attention in another layer; received {layer.name}"
+                ": build the model at the new size and use copy_weights"
+            )
+    if attention and attention[0].data_format == "channels_first":
+        shape = (old.shape[1], *size)
+    else:
+        shape = (*size, old.shape[-1])
+
+    def clone(layer):
+        config = layer.get_config()
+        if isinstance(layer, SelfAttention):
+            config["max_size"] = None  # the input size is known
+        return type(layer).from_config(config)
+
+    # The name of the input is part of the model's signature.
+    inputs = keras.Input(shape, dtype=old.dtype, name=old.name)
+    resized = keras.models.clone_model(model, inputs, clone_function=clone)
+    copy_weights(model, resized)
+    return resized
+
+
+def copy_weights(source, target):
+    """Copies all weights between models that differ in their input size alone.
+
+    Args:
+        source: a built Keras model or layer.
+        target: a built Keras model or layer of the same layers in the same order.
+            Its relative embeddings are resized as in `resize_relative_embeddings`.
+
+    Raises:
+        ValueError: if the weights do not correspond; `target` is then unchanged.
+    """
+    if len(source.weights) != len(target.weights):
+        raise ValueError(
+            f"target must have the weights of source; received {len(target.weights)} "
+            f"weights for {len(source.weights)}"
+        )
+    values = []
+    for old, new in zip(source.weights, target.weights, strict=True):
+        relative = old.name.startswith("relative_") and old.name == new.name
+        if relative and old.shape[1] == new.shape[1]:
+            length = (new.shape[0] + 1) // 2
+            values.append(fit_table(old.value, length, on_larger="resize"))
+        elif old.shape == new.shape:
+            values.append(old.value)
+        else:
+            raise ValueError(
+                f"target must have the weights of source; received {new.path} of shape "
+                f"{tuple(new.shape)} for {old.path} of shape {tuple(old.shape)}"
+            )
+    for weight, value in zip(target.weights, values, strict=True):
+        weight.assign(value)

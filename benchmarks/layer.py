@@ -1,0 +1,287 @@
+"""Time and memory of the attention-augmented convolution beside a plain one.
+
+    python benchmarks/layer.py [--sizes 0 1 2 3 4] [--output benchmarks/out]
+
+Every case runs in a process of its own: Conv2D, AugmentedConv2D as listing and fused,
+forward and training step, with and without XLA. Milliseconds are the median of 7 runs
+after two to warm up; extra peak bytes are the process's peak resident memory less that
+of the Conv2D process. "bare" is the work that no implementation avoids: convolutions,
+the two products of the attention in blocks that fit the cache, and the exponentials,
+each timed alone and added up.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+OUTPUT = Path(__file__).parent / "out"
+# batch, height, width, channels, key depth, value depth, heads
+SIZES = (
+    (16, 14, 14, 256, 160, 24, 8),
+    (8, 28, 28, 128, 160, 16, 8),
+    (4, 40, 40, 256, 160, 24, 8),
+    (2, 64, 64, 128, 160, 16, 8),
+    (128, 16, 16, 32, 32, 8, 4),
+)
+IMPLEMENTATIONS = ("conv", "listing", "fused")
+# Speed-up over the listing to reach, forward and step, and share of its extra memory.
+TARGETS = ((1.4, 1.3, 1), (2.3, 1.7, 1 / 6), (2.0, 1.4, 1 / 8), (2.0, 1.5, 1 / 15),
+           (1.5, 1.5, 1))  # fmt: skip
+MEMORY_SIZES = tuple((1, n, n, 128, 160, 16, 8) for n in (16, 32, 64, 128))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", type=json.loads, help=argparse.SUPPRESS)
+    parser.add_argument("--sizes", type=int, nargs="*", default=range(len(SIZES)))
+    parser.add_argument("--output", type=Path, default=OUTPUT)
+    arguments = parser.parse_args()
+    if arguments.case:
+        print(json.dumps(run_case(**arguments.case)))
+        return
+    rows = measure([SIZES[index] for index in arguments.sizes])
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    text = ",\n".join(json.dumps(row) for row in rows)
+    (arguments.output / "layer.json").write_text(f"[\n{text}\n]\n")
+    print_table(rows)
+    draw(rows, arguments.output / "layer.png")
+
+
+# One case, in its own process.
+
+
+def run_case(size, implementation, what, xla, repeats):
+    """Returns the median milliseconds and the peak resident memory of this process."""
+    import keras
+    import tensorflow as tf
+
+    from aa_keras.layers import AugmentedConv2D
+
+    batch, height, width, channels, key_depth, value_depth, num_heads = size
+    if implementation == "bare":
+        return {"milliseconds": bare_work(size, xla, repeats), "peak": 0}
+    if implementation == "conv":
+        layer = keras.layers.Conv2D(channels, 3, padding="same")
+    else:
+        layer = AugmentedConv2D(
+            channels,
+            3,
+            key_depth=key_depth,
+            value_depth=value_depth,
+            num_heads=num_heads,
+            implementation=implementation,
+        )
+    x = tf.random.normal((batch, height, width, channels))
+    upstream = tf.random.normal(x.shape)
+    layer.build(x.shape)
+    weights = [weight.value for weight in layer.trainable_weights]
+
+    @tf.function(jit_compile=xla)
+    def forward(x, upstream):
+        return layer(x)
+
+    @tf.function(jit_compile=xla)
+    def step(x, upstream):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            loss = tf.reduce_sum(layer(x) * upstream)
+        return tape.gradient(loss, [x, *weights])
+
+    program = {"forward": forward, "step": step}[what]
+    milliseconds = time_program(program, (x, upstream), repeats)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return {"milliseconds": milliseconds, "peak": peak}
+
+
+def time_program(program, inputs, repeats):
+    durations = []
+    for _ in range(repeats + 2):
+        start = time.perf_counter()
+        program(*inputs)
+        durations.append(1000 * (time.perf_counter() - start))
+    return statistics.median(durations[2:])
+
+
+def bare_work(size, xla, repeats):
+    """Milliseconds of the parts of a forward pass that cannot be left out."""
+    import tensorflow as tf
+
+    batch, height, width, channels, key_depth, value_depth, num_heads = size
+    length, maps = height * width, batch * num_heads
+    depth = key_depth // num_heads
+    filters = channels - value_depth
+    block = min(max(2**21 // length**2, 1), maps)  # maps whose logits fit 8 MiB
+    queries = min(length, 2**21 // (block * length))
+    num_blocks = maps * length / (block * queries)
+    logits = (block, queries, length)
+
+    def convolve(x, kernel):
+        return tf.nn.conv2d(x, kernel, 1, "SAME")
+
+    image = (batch, height, width, channels)
+    transposed = (block, depth, length)
+    parts = (
+        (convolve, 1, image, (3, 3, channels, filters)),
+        (convolve, 1, image, (1, 1, channels, 2 * key_depth + value_depth)),
+        (convolve, 1, (*image[:3], value_depth), (1, 1, value_depth, value_depth)),
+        (tf.matmul, num_blocks, (block, queries, depth), transposed),
+        (tf.exp, num_blocks, logits),
+        (tf.matmul, num_blocks, logits, (block, length, value_depth // num_heads)),
+    )
+    total = 0
+    for function, count, *shapes in parts:
+        program = tf.function(function, jit_compile=xla)
+        inputs = [tf.random.normal(shape) for shape in shapes]
+        total += count * time_program(program, inputs, repeats)
+    return total
+
+
+# All cases.
+
+
+def measure(sizes):
+    cases = [
+        (size, implementation, what, xla, 7)
+        for size in sizes
+        for what in ("forward", "step")
+        for xla in (False, True)
+        for implementation in (*IMPLEMENTATIONS, *(["bare"] * (what == "forward")))
+    ]
+    if tuple(sizes) == SIZES:
+        cases += [
+            (size, implementation, "forward", False, 1)
+            for size in MEMORY_SIZES
+            for implementation in IMPLEMENTATIONS
+            if implementation != "listing" or size[1] <= 64
+        ]
+    rows, peaks = [], {}
+    for size, implementation, what, xla, repeats in cases:
+        case = {
+            "size": size,
+            "implementation": implementation,
+            "what": what,
+            "xla": xla,
+            "repeats": repeats,
+        }
+        done = subprocess.run(
+            [sys.executable, __file__, "--case", json.dumps(case)],
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{case} failed:\n{done.stderr[-2000:]}")
+        result = json.loads(done.stdout.splitlines()[-1])
+        if implementation == "conv":
+            peaks[size, what, xla] = result["peak"]
+        extra = max(result["peak"] - peaks[size, what, xla], 0)
+        rows.append(
+            {
+                "size": size,
+                "implementation": implementation,
+                "pass": what,
+                "xla": xla,
+                "milliseconds": round(result["milliseconds"], 2),
+                "extra_peak_bytes": None if implementation == "bare" else extra,
+            }
+        )
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    return rows
+
+
+def better(rows, size, implementation, what):
+    """The row of the better of XLA on and off."""
+    found = [
+        row
+        for row in rows
+        if (tuple(row["size"]), row["implementation"], row["pass"])
+        == (tuple(size), implementation, what)
+    ]
+    return min(found, key=lambda row: row["milliseconds"], default=None)
+
+
+def compare(rows, size):
+    """Speed-ups over the listing, share of its extra memory, forward over bare work."""
+    speed_ups = [
+        better(rows, size, "listing", what)["milliseconds"]
+        / better(rows, size, "fused", what)["milliseconds"]
+        for what in ("forward", "step")
+    ]
+    # Without XLA: with it, the compiler's own memory comes on top of both.
+    extra = {
+        row["implementation"]: max(row["extra_peak_bytes"] or 0, 1)
+        for row in rows
+        if (tuple(row["size"]), row["pass"], row["xla"]) == (size, "step", False)
+    }
+    bare = better(rows, size, "bare", "forward")["milliseconds"]
+    over_bare = better(rows, size, "fused", "forward")["milliseconds"] / bare
+    return *speed_ups, extra["fused"] / extra["listing"], over_bare
+
+
+def measured_sizes(rows):
+    return [size for size in SIZES if better(rows, size, "bare", "forward")]
+
+
+def print_table(rows):
+    print("ms forward / step, the better of XLA on and off; memory beyond Conv2D's")
+    print(f"{'size':>34} {'conv':>15} {'listing':>15} {'fused':>15}", end="")
+    print("  speed-up (to reach)       memory (to reach)  forward / bare work")
+    for size in measured_sizes(rows):
+        times = [
+            "{:.1f} / {:.1f}".format(
+                *(
+                    better(rows, size, name, what)["milliseconds"]
+                    for what in ("forward", "step")
+                )
+            )
+            for name in IMPLEMENTATIONS
+        ]
+        forward, step, memory, over_bare = compare(rows, size)
+        to_reach = TARGETS[SIZES.index(size)]
+        print(f"{size!s:>34} {times[0]:>15} {times[1]:>15} {times[2]:>15}", end="")
+        print(f"  {forward:.2f} / {step:.2f} ({to_reach[0]} / {to_reach[1]})", end="")
+        print(f"   {memory:8.3f} ({to_reach[2]:.3f})     {over_bare:.2f}")
+
+
+def draw(rows, path):
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    speed, memory = figure.subplots(1, 2)
+    sizes = measured_sizes(rows)
+    for offset, what, color in ((-0.2, "forward", "C0"), (0.2, "step", "C1")):
+        index = ("forward", "step").index(what)
+        values = [compare(rows, size)[index] for size in sizes]
+        places = [place + offset for place in range(len(sizes))]
+        bars = speed.bar(places, values, 0.38, label=what, color=color)
+        speed.bar_label(bars, fmt="%.1f", fontsize=8)
+    speed.axhline(1, color="black", linewidth=0.8)
+    names = [f"{b}×{h}×{w}×{c}" for b, h, w, c, *_ in sizes]
+    speed.set_xticks(range(len(sizes)), names, fontsize=8)
+    speed.set_ylabel("times as fast as the listing")
+    speed.set_title("Speed, the better of XLA on and off")
+    speed.legend()
+    for name, color in (("listing", "C3"), ("fused", "C2")):
+        points = [
+            (size[1], row["extra_peak_bytes"] / 2**20)
+            for size in MEMORY_SIZES
+            if (row := better(rows, size, name, "forward"))
+        ]
+        if points:
+            memory.loglog(*zip(*points, strict=True), "o-", label=name, color=color)
+    sides = [size[1] for size in MEMORY_SIZES]
+    memory.set_xticks(sides, [f"{n}×{n}" for n in sides])
+    memory.set_xticks([], minor=True)
+    memory.set_ylabel("MiB beyond Conv2D")
+    memory.set_title("Peak memory of a forward pass, batch 1")
+    if memory.lines:
+        memory.legend()
+    figure.savefig(path, dpi=120)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Layer against tests/reference.py; runs on every backend of Keras.
+
+As a program it compares a few layers on the backend named by KERAS_BACKEND.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+from aa_keras.layers import AugmentedConv1D, AugmentedConv2D
+from tests import reference
+
+CASES = {
+    "plain": {},
+    "one head": {"num_heads": 1},
+    "eight heads": {"num_heads": 8, "key_depth": 24, "value_depth": 8, "filters": 11},
+    "kernel 1": {"kernel_size": 1},
+    "kernel 5, valid": {"kernel_size": (5, 3), "padding": "valid"},
+    "even kernel, valid": {"kernel_size": (2, 4), "padding": "valid"},
+    "strides": {"strides": 2},
+    "uneven strides, valid": {"strides": (2, 3), "padding": "valid"},
+    "dilation": {"dilation_rate": (2, 1)},
+    "dilation, valid": {"dilation_rate": 2, "padding": "valid"},
+    "no position": {"position_encoding": "none"},
+    "sine": {"position_encoding": "sine"},
+    "coordconv": {"position_encoding": "coordconv"},
+    "downsampled": {"attention_downsampling": 2},
+    "downsampled coordconv, strides": {
+        "attention_downsampling": 2,
+        "strides": 2,
+        "position_encoding": "coordconv",
+    },
+    "downsampled sine, valid": {
+        "attention_downsampling": 2,
+        "padding": "valid",
+        "position_encoding": "sine",
+    },
+    "no convolution": {"filters": 6, "value_depth": 6, "kernel_size": 3},
+    "no convolution, valid": {
+        "filters": 6,
+        "value_depth": 6,
+        "kernel_size": 3,
+        "padding": "valid",
+        "strides": 2,
+    },
+    "no bias": {"use_bias": False},
+    "channels first": {"data_format": "channels_first", "strides": 2},
+}
+DEFAULTS = {
+    "filters": 13,
+    "kernel_size": 3,
+    "num_heads": 2,
+    "key_depth": 10,
+    "value_depth": 6,
+}
+
+
+def draw(shape, seed=0, dtype="float32"):
+    return np.random.default_rng(seed).normal(size=shape).astype(dtype)
+
+
+def randomize(layer, seed=1):
+    """Draws every weight anew, so that biases count too."""
+    for index, weight in enumerate(layer.weights):
+        weight.assign(draw(weight.shape, seed + index, "float64") * 0.5)
+
+
+def reference_of(layer, x):
+    """The reference's output and scores for the weights of a built layer."""
+
+    def pair(convolution):
+        kernel = ops.convert_to_numpy(convolution.kernel)
+        bias = ops.convert_to_numpy(convolution.bias) if layer.use_bias else None
+        return kernel, bias
+
+    weights = {
+        "qkv": pair(layer.qkv),
+        "output_projection": pair(layer.output_projection),
+    }
+    if layer.convolution is not None:
+        weights["convolution"] = pair(layer.convolution)
+    if layer.position_encoding == "relative":
+        tables = [getattr(layer, f"relative_{axis}") for axis in layer.axes]
+        weights["tables"] = [ops.convert_to_numpy(table) for table in tables]
+    first = layer.data_format == "channels_first"
+    output, scores = reference.augmented_conv(
+        np.moveaxis(x, 1, -1) if first else x,
+        weights,
+        layer.num_heads,
+        layer.key_depth,
+        layer.kernel_size,
+        layer.strides,
+        layer.padding,
+        layer.dilation_rate,
+        layer.position_encoding,
+        layer.attention_downsampling,
+    )
+    return (np.moveaxis(output, -1, 1) if first else output), scores
+
+
+def compare(arguments, size=(7, 5), implementation="fused", batch=2, channels=4):
+    """Asserts that layer and reference agree to 1e-5; returns the layer."""
+    kind = {1: AugmentedConv1D, 2: AugmentedConv2D}[len(size)]
+    layer = kind(**(DEFAULTS | arguments), implementation=implementation)
+    first = layer.data_format == "channels_first"
+    x = draw((batch, channels, *size) if first else (batch, *size, channels))
+    layer.build(x.shape)
+    randomize(layer)
+    expected, expected_scores = reference_of(layer, x)
+    result = ops.convert_to_numpy(layer(x))
+    assert result.shape == expected.shape == layer.compute_output_shape(x.shape)
+    np.testing.assert_allclose(result, expected, atol=1e-5, rtol=1e-5)
+    if implementation == "listing":
+        _, scores = layer(x, return_attention_scores=True)
+        np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
+    return layer
+
+
+if __name__ == "__main__":
+    for case in CASES.values():
+        for implementation in ("listing", "fused"):
+            compare(case, implementation=implementation)
+    compare({}, size=(11,), implementation="listing")
+    compare({}, size=(11,), implementation="fused")
+    # One fit step: the gradient of the blocks, written by hand, on this backend too.
+    model = keras.Sequential(
+        [keras.Input((7, 5, 3)), AugmentedConv2D(**DEFAULTS, implementation="fused")]
+    )
+    twin = keras.models.clone_model(model)
+    twin.layers[0].implementation = "listing"
+    twin.set_weights(model.get_weights())
+    x, y = draw((4, 7, 5, 3)), draw((4, 7, 5, 13), seed=9)
+    for network in (model, twin):
+        network.compile(keras.optimizers.SGD(0.1), "mse", jit_compile=False)
+        network.fit(x, y, batch_size=4, verbose=0)
+    for one, other in zip(model.get_weights(), twin.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    print("agrees on", keras.backend.backend())

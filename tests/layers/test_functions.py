@@ -1,0 +1,109 @@
+"""The pure functions below the layers, against literals and equations."""
+
+import numpy as np
+import pytest
+from keras import ops
+
+from aa_keras.layers import attention_depths
+from aa_keras.layers.attention import combine_heads, split_heads
+from aa_keras.layers.fused import relative_windows
+from aa_keras.layers.interpolation import fit_table, resize_axis
+from aa_keras.layers.relative import rel_to_abs, relative_logits
+from tests import reference
+from tests.layers.comparison import draw
+
+
+def test_rel_to_abs_is_the_drawn_example():
+    c, d, e, g, h, i, k, m, n = range(1, 10)
+    rows = [[90, 91, c, d, e], [92, g, h, i, 93], [k, m, n, 94, 95]]
+    result = rel_to_abs(np.array([[rows]], "float32"))
+    np.testing.assert_array_equal(result[0, 0], [[c, d, e], [g, h, i], [k, m, n]])
+
+
+def test_relative_windows_hold_key_minus_query():
+    table = np.arange(9, dtype="float32")[:, None]
+    windows = ops.convert_to_numpy(relative_windows(table, 5))[..., 0]
+    query, key = np.mgrid[:5, :5]
+    np.testing.assert_array_equal(windows, key - query + 4)
+
+
+def test_relative_logits_sum_both_axes():
+    q, heights, widths = draw((2, 3, 15, 4)), draw((5, 4), 1), draw((9, 4), 2)
+    logits = ops.convert_to_numpy(relative_logits(q, (3, 5), (heights, widths)))
+    for i, (row, column) in enumerate(np.ndindex(3, 5)):
+        for j, (key_row, key_column) in enumerate(np.ndindex(3, 5)):
+            embedding = heights[key_row - row + 2] + widths[key_column - column + 4]
+            np.testing.assert_allclose(
+                logits[:, :, i, j], q[:, :, i] @ embedding, atol=1e-5
+            )
+
+
+def test_heads_are_split_by_channels_and_not_by_pixels():
+    x = draw((2, 3, 5, 8))
+    heads = split_heads(x, 4)
+    np.testing.assert_array_equal(heads[1, 2, 7], x[1, 1, 2, 4:6])
+    np.testing.assert_array_equal(combine_heads(heads, (3, 5)), x)
+
+
+def test_fit_table():
+    table = np.arange(7, dtype="float32")[:, None]
+    np.testing.assert_array_equal(fit_table(table, 2)[:, 0], [2, 3, 4])
+    np.testing.assert_array_equal(fit_table(table, 4), table)
+    larger = fit_table(table, 7, "resize")[:, 0]
+    np.testing.assert_allclose(larger, np.linspace(0, 6, 13), atol=1e-6)
+    # A length known only at run time goes another way to the same rows.
+    for length in (1, 2, 4, 7):
+        unknown = fit_table(table, ops.convert_to_tensor(length), "resize")
+        np.testing.assert_allclose(unknown, fit_table(table, length, "resize"))
+
+
+@pytest.mark.parametrize(("old", "new"), [(4, 8), (4, 7), (1, 3), (5, 5)])
+def test_resize_axis(old, new):
+    x = draw((2, old, 3, 4))
+    expected = reference.resize(x, (new, 3))
+    np.testing.assert_allclose(resize_axis(x, 1, new), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "depths"),
+    [
+        ({"filters": 128}, (160, 8)),  # ResNet-50, stage 3: the floor of 20 a head
+        ({"filters": 512}, (160, 48)),
+        ({"filters": 160}, (160, 16)),  # Wide-ResNet-28-10
+        ({"filters": 640}, (160, 64)),
+        ({"filters": 128, "key_ratio": 0.25, "value_ratio": 0.25}, (160, 32)),
+        ({"filters": 1024, "key_ratio": 0.25, "value_ratio": 0.25}, (256, 256)),
+        (
+            {
+                "filters": 240,
+                "key_ratio": 0.1,
+                "value_ratio": 0.05,
+                "num_heads": 4,
+                "min_key_depth_per_head": 0,
+            },
+            (24, 12),  # MnasNet
+        ),
+        ({"filters": 16, "value_ratio": 0.01}, (160, 8)),  # one channel a head
+        ({"filters": 100, "value_ratio": 0.29, "num_heads": 1}, (20, 29)),
+        ({"filters": 64, "key_ratio": 1.0, "value_ratio": 1.0}, (160, 64)),
+    ],
+)
+def test_attention_depths(arguments, depths):
+    assert attention_depths(**arguments) == depths
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("filters", 0),
+        ("num_heads", 0),
+        ("num_heads", 129),
+        ("key_ratio", 0),
+        ("value_ratio", 1.5),
+        ("value_ratio", 0),
+        ("min_key_depth_per_head", -1),
+    ],
+)
+def test_attention_depths_name_what_is_wrong(name, value):
+    with pytest.raises(ValueError, match=name):
+        attention_depths(**({"filters": 128} | {name: value}))

@@ -1,0 +1,188 @@
+"""The attention-augmented convolution in explicit loops, from the paper's equations.
+
+Slow, and independent of the layers: NumPy only, one position at a time, any number of
+axes. Arrays are (batch, *size, channels); a position is a tuple of indices.
+"""
+
+import itertools
+import math
+
+import numpy as np
+
+
+def positions(size):
+    """Every position of a map, the last axis fastest."""
+    return list(itertools.product(*map(range, size)))
+
+
+def convolution(x, kernel, bias, strides, padding, dilation_rate):
+    """y[o] = b + sum over t of x[o * stride + t * dilation - before] kernel[t]."""
+    rank = x.ndim - 2
+    lengths, before = [], []
+    for n, k, s, d in zip(
+        x.shape[1:-1], kernel.shape[:rank], strides, dilation_rate, strict=True
+    ):
+        reach = (k - 1) * d + 1
+        if padding == "same":
+            length = math.ceil(n / s)
+            lengths.append(length)
+            before.append(max((length - 1) * s + reach - n, 0) // 2)
+        else:
+            lengths.append((n - reach) // s + 1)
+            before.append(0)
+    y = np.zeros((len(x), *lengths, kernel.shape[-1]))
+    for o in positions(lengths):
+        for t in positions(kernel.shape[:rank]):
+            i = tuple(
+                o[a] * strides[a] + t[a] * dilation_rate[a] - before[a]
+                for a in range(rank)
+            )
+            if all(0 <= i[a] < x.shape[1 + a] for a in range(rank)):
+                y[(slice(None), *o)] += x[(slice(None), *i)] @ kernel[t]
+    return y + (0 if bias is None else bias)
+
+
+def crop(x, kernel_size, dilation_rate):
+    """What a "valid" convolution's centres see: (k-1)d//2 less at the start."""
+    for axis, (k, d) in enumerate(
+        zip(kernel_size, dilation_rate, strict=True), start=1
+    ):
+        margin = (k - 1) * d
+        start = margin // 2
+        x = x.take(range(start, x.shape[axis] - (margin - start)), axis=axis)
+    return x
+
+
+def pool(x):
+    """3-wide windows, stride 2, "same": the mean of the cells that exist."""
+    size = x.shape[1:-1]
+    y = np.zeros((len(x), *(math.ceil(n / 2) for n in size), x.shape[-1]))
+    for o in positions(y.shape[1:-1]):
+        # "same" puts one cell before an odd axis and none before an even one.
+        starts = [2 * i - n % 2 for i, n in zip(o, size, strict=True)]
+        cells = [
+            (slice(None), *i)
+            for i in itertools.product(*(range(s, s + 3) for s in starts))
+            if all(0 <= j < n for j, n in zip(i, size, strict=True))
+        ]
+        y[(slice(None), *o)] = np.mean([x[cell] for cell in cells], axis=0)
+    return y
+
+
+def encode_sine(x):
+    """Adds sin and cos of position / wavelength, an equal share of channels an axis."""
+    size, channels = x.shape[1:-1], x.shape[-1]
+    waves = channels // (2 * len(size))
+    y = x.astype("float64").copy()
+    for i in positions(size):
+        for axis, position in enumerate(i):
+            for wave in range(waves):
+                angle = position / 10000 ** (wave / max(waves - 1, 1))
+                first = 2 * waves * axis + wave
+                y[(slice(None), *i, first)] += math.sin(angle)
+                y[(slice(None), *i, first + waves)] += math.cos(angle)
+    return y
+
+
+def encode_coordinates(x):
+    """Appends one channel an axis, from -1 at its first to 1 at its last position."""
+    size = x.shape[1:-1]
+    y = np.concatenate([x, np.zeros((*x.shape[:-1], len(size)))], axis=-1)
+    for i in positions(size):
+        for axis, (position, n) in enumerate(zip(i, size, strict=True)):
+            value = -1 + 2 * position / (n - 1) if n > 1 else 0
+            y[(slice(None), *i, x.shape[-1] + axis)] = value
+    return y
+
+
+def resize(x, size):
+    """Linear interpolation along every axis between centres at half pixels."""
+    y = np.zeros((len(x), *size, x.shape[-1]))
+    for o in positions(size):
+        corners = []
+        for p, new, old in zip(o, size, x.shape[1:-1], strict=True):
+            at = min(max((p + 0.5) * old / new - 0.5, 0), old - 1)
+            low = math.floor(at)
+            high = min(low + 1, old - 1)
+            corners.append(((low, 1 - (at - low)), (high, at - low)))
+        for corner in itertools.product(*corners):
+            cell = (slice(None), *(i for i, _ in corner))
+            y[(slice(None), *o)] += x[cell] * math.prod(w for _, w in corner)
+    return y
+
+
+def attention(q, k, v, num_heads, tables=None):
+    """O_h = softmax((Q K^T + S_H + S_W) / sqrt(d)) V, one query and key at a time.
+
+    q, k, v are (batch, *size, heads * depth); `tables` holds (2L-1, depth) for every
+    axis, L being the size built for. Returns the output and the scores.
+    """
+    batch, *size, key_depth = q.shape
+    depth, value_depth = key_depth // num_heads, v.shape[-1] // num_heads
+    where = positions(size)
+    output = np.zeros(v.shape)
+    scores = np.zeros((batch, num_heads, len(where), len(where)))
+    for b, h in itertools.product(range(batch), range(num_heads)):
+        key_channels = slice(h * depth, (h + 1) * depth)
+        value_channels = slice(h * value_depth, (h + 1) * value_depth)
+        for row, i in enumerate(where):
+            query = q[(b, *i, key_channels)]
+            logits = np.zeros(len(where))
+            for column, j in enumerate(where):
+                logits[column] = query @ k[(b, *j, key_channels)]
+                for axis, table in enumerate(tables or ()):
+                    middle = (len(table) - 1) // 2
+                    logits[column] += query @ table[j[axis] - i[axis] + middle]
+            weights = np.exp((logits - logits.max()) / math.sqrt(depth))
+            weights /= weights.sum()
+            scores[b, h, row] = weights
+            for column, j in enumerate(where):
+                output[(b, *i, value_channels)] += (
+                    weights[column] * v[(b, *j, value_channels)]
+                )
+    return output, scores
+
+
+def augmented_conv(
+    x,
+    weights,
+    num_heads,
+    key_depth,
+    kernel_size,
+    strides,
+    padding="same",
+    dilation_rate=None,
+    position_encoding="relative",
+    attention_downsampling=1,
+):
+    """concat[Conv(X), MHA(X)] before any activation, and the attention's scores.
+
+    `weights` maps "convolution", "qkv" and "output_projection" to pairs (kernel, bias),
+    the first left out where there is no convolution, and "tables" to a list.
+    """
+    rank = x.ndim - 2
+    dilation_rate = dilation_rate or (1,) * rank
+    ones = (1,) * rank
+    attended = crop(x, kernel_size, dilation_rate) if padding == "valid" else x
+    size = [
+        math.ceil(n / s) for n, s in zip(attended.shape[1:-1], strides, strict=True)
+    ]
+    if attention_downsampling == 2:
+        attended = pool(attended)
+    if position_encoding == "sine":
+        attended = encode_sine(attended)
+    elif position_encoding == "coordconv":
+        attended = encode_coordinates(attended)
+    qkv = convolution(attended, *weights["qkv"], strides, "same", ones)
+    q, k, v = np.split(qkv, [key_depth, 2 * key_depth], axis=-1)
+    tables = weights["tables"] if position_encoding == "relative" else None
+    output, scores = attention(q, k, v, num_heads, tables)
+    output = convolution(output, *weights["output_projection"], ones, "same", ones)
+    if attention_downsampling == 2:
+        output = resize(output, size)
+    if "convolution" in weights:
+        convolved = convolution(
+            x, *weights["convolution"], strides, padding, dilation_rate
+        )
+        output = np.concatenate([convolved, output], axis=-1)
+    return output, scores
