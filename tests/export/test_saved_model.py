@@ -213,7 +213,10 @@ def test_a_model_in_memory_and_its_next_version(tmp_path, photograph):
         export.export_saved_model(model, tmp_path / "a/b", **arguments, version=7)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision(policy, tmp_path):
     path = export.export_saved_model(
         small_model(dtype=policy),
