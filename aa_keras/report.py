@@ -111,8 +111,10 @@ def load_results(results="results"):
     return [json.loads(path.read_text()) for path in paths]
 
 
-def write_report(results="results", experiments="experiments"):
+def write_report(results="results", experiments="experiments", readme="README.md"):
     """Writes RESULTS.md: the paper beside what is built and what was measured.
+
+    The table of runs also takes its place in the README, where there is one.
 
     Returns:
         The file's path.
@@ -136,6 +138,11 @@ def write_report(results="results", experiments="experiments"):
         text += [rows_as_markdown(part, runs)]
     path = Path(results) / "RESULTS.md"
     path.write_text("\n".join(text) + "\n")
+    page = Path(readme)
+    if page.is_file():
+        page.write_text(
+            replace_section(page.read_text(), "runs", runs_as_markdown(runs))
+        )
     return path
 
 
