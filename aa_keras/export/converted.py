@@ -1,16 +1,13 @@
 """ONNX and LiteRT files: one fixed image size, floats in, no decoding."""
 
-import contextlib
 import importlib.util
-import io
-import logging
 
 import keras
 
 from aa_keras.export import checking
 from aa_keras.export.extras import write_extras
 from aa_keras.export.folders import ExportError, publish
-from aa_keras.export.saved_model import build_card, refuse_unfitting
+from aa_keras.export.saved_model import build_card, quiet, refuse_unfitting
 
 # What a format needs, which is also the name of its extra.
 PACKAGES = {"onnx": ("tf2onnx", "onnx", "onnxruntime"), "litert": ("ai_edge_litert",)}
@@ -71,7 +68,7 @@ def export_converted(
 
     def write(folder):
         try:
-            with _quiet():
+            with quiet():
                 named.export(
                     str(folder / FILES[format]),
                     format=format,
@@ -129,15 +126,3 @@ def as_listing(model):
 
 def _tensor(shape):
     return {"dtype": "float32", "shape": [None, *shape]}
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Keeps the converters' progress reports off the user's terminal."""
-    previous = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logging.disable(previous)

@@ -1,6 +1,9 @@
 """A SavedModel with everything inside that stands between an image and its class."""
 
+import contextlib
 import dataclasses
+import io
+import logging
 
 import keras
 import tensorflow as tf
@@ -87,7 +90,8 @@ def export_saved_model(
             name: archive.add_endpoint(name, function, input_signature=specification)
             for name, (function, specification) in signatures.items()
         }
-        archive.write_out(str(folder), options=_OPTIONS, verbose=False)
+        with quiet():
+            archive.write_out(str(folder), options=_OPTIONS, verbose=False)
         difference = checking.check("saved_model", folder, images, inputs, expected)
         whole_card = build_card(
             "saved_model",
@@ -148,3 +152,15 @@ def refuse_unfitting(model, preprocessing, class_names):
             f"class_names: received {len(class_names)} of them; allowed: "
             f"{num_classes}, the classes of the model"
         )
+
+
+@contextlib.contextmanager
+def quiet():
+    """Keeps the writers' progress reports off the user's terminal."""
+    previous = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+    finally:
+        logging.disable(previous)
