@@ -7,7 +7,10 @@ forward and training step, with and without XLA. Milliseconds are the median of 
 after two to warm up; extra peak bytes are the process's peak resident memory less that
 of the Conv2D process. "bare" is the work that no implementation avoids: convolutions,
 the two products of the attention in blocks that fit the cache, and the exponentials,
-each timed alone and added up.
+each timed alone and added up. It is an estimate and no lower bound: alone, every part
+pays for its own dispatch and result, so that the whole can take less than the sum.
+Processes run one after another, so a slow moment of the machine meets some and not
+others: differences of a tenth between two cases say nothing.
 """
 
 import argparse

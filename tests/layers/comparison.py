@@ -112,6 +112,7 @@ def compare(arguments, size=(7, 5), implementation="fused", batch=2, channels=4)
     np.testing.assert_allclose(result, expected, atol=1e-5, rtol=1e-5)
     if implementation == "listing":
         _, scores = layer(x, return_attention_scores=True)
+        scores = ops.convert_to_numpy(scores)
         np.testing.assert_allclose(scores, expected_scores, atol=1e-5)
     return layer
 
