@@ -37,7 +37,7 @@ def sine_encoding(size, channels):
         waves = ops.pad(waves, ((0, 0), (before, channels - before - 2 * num_waves)))
         shape = [1] * len(size)
         shape[axis] = length
-        encoding += ops.reshape(waves, (*shape, channels))
+        encoding = encoding + ops.reshape(waves, (*shape, channels))
     return encoding
 
 

@@ -83,10 +83,10 @@ def relative_logits(q, size, tables):
     logits = 0
     relative_height, relative_width = tables
     if relative_width is not None:
-        logits += relative_logits_1d(q, relative_width)
+        logits = logits + relative_logits_1d(q, relative_width)
     if relative_height is not None:
         transposed = relative_logits_1d(ops.swapaxes(q, 2, 3), relative_height)
-        logits += ops.transpose(transposed, (0, 1, 3, 2, 5, 4))
+        logits = logits + ops.transpose(transposed, (0, 1, 3, 2, 5, 4))
     if relative_width is None and relative_height is None:
         return logits
     return ops.reshape(logits, (batch, num_heads, length, length))
