@@ -83,23 +83,22 @@ class AugmentedConv(SelfAttention):
                 strides=self.strides,
                 padding=self.padding,
                 dilation_rate=self.dilation_rate,
-                data_format=self.data_format,
                 name="convolution",
             )
 
     def build(self, input_shape):
         super().build(input_shape)
         if self.convolution is not None:
-            self.convolution.build(input_shape)
+            _, size, channels = self._split_shape(input_shape)
+            self.convolution.build((None, *size, channels))
 
-    def call(self, inputs, return_attention_scores=False):
-        outputs, scores = self._attend(inputs, return_attention_scores)
+    def _channels_last_call(self, x, return_scores):
+        outputs, scores = self._attend(x, return_scores)
         if self.convolution is not None:
-            axis = 1 if self.data_format == "channels_first" else -1
-            outputs = ops.concatenate([self.convolution(inputs), outputs], axis=axis)
+            outputs = ops.concatenate([self.convolution(x), outputs], axis=-1)
         if self.activation is not None:
             outputs = self.activation(outputs)
-        return (outputs, scores) if return_attention_scores else outputs
+        return outputs, scores
 
     def compute_output_shape(self, input_shape):
         return self._output_shape(input_shape, self.filters)

@@ -21,7 +21,9 @@ class SelfAttention(keras.layers.Layer):
 
     Subclasses name the attended axes in `axes` and, where a "valid" convolution stands
     beside the attention, what it leaves out of each axis in `margins`. Everything runs
-    with the channels last; other inputs are transposed on the way in and out.
+    with the channels last, other inputs are transposed on the way in and out: with
+    channels first and strides (1, 3), Conv2D itself was off by a difference of its
+    biases (TensorFlow 2.21, CPU).
     """
 
     axes = ()
@@ -145,13 +147,17 @@ class SelfAttention(keras.layers.Layer):
             setattr(self, f"relative_{axis}", table)
 
     def call(self, inputs, return_attention_scores=False):
-        outputs, scores = self._attend(inputs, return_attention_scores)
+        if self.data_format == "channels_first":
+            inputs = ops.moveaxis(inputs, 1, -1)
+        outputs, scores = self._channels_last_call(inputs, return_attention_scores)
+        if self.data_format == "channels_first":
+            outputs = ops.moveaxis(outputs, -1, 1)
         return (outputs, scores) if return_attention_scores else outputs
 
-    def _attend(self, inputs, return_scores):
-        x = inputs
-        if self.data_format == "channels_first":
-            x = ops.moveaxis(x, 1, -1)
+    def _channels_last_call(self, x, return_scores):
+        return self._attend(x, return_scores)
+
+    def _attend(self, x, return_scores):
         inner = tuple(slice(start, -end or None) for start, end in self.margins)
         x = x[(slice(None), *inner)]
         output_size = [
@@ -173,8 +179,6 @@ class SelfAttention(keras.layers.Layer):
         if self.attention_downsampling == 2:
             for axis, n in enumerate(output_size, start=1):
                 output = resize_axis(output, axis, n)
-        if self.data_format == "channels_first":
-            output = ops.moveaxis(output, -1, 1)
         return output, scores
 
     def _encode_position(self, x):
