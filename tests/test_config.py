@@ -92,8 +92,8 @@ MISTAKES = {
         ["attention.key_ratio", "2"],
     ),
     "not in the list": (
-        ("augmentation: cifar", "augmentation: flip"),
-        ["data.augmentation: received 'flip'", "'cifar'", "'inception'"],
+        ("augmentation: cifar", "augmentation: flop"),
+        ["data.augmentation: received 'flop'", "'cifar'", "'inception'"],
     ),
     "unknown family": (
         ("wide_resnet\n", "wideresnet\n"),

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from aa_keras import config, models
 from aa_keras.counting import count
+from aa_keras.data.pipeline import check_num_batches
 from aa_keras.training import checkpoints, distribution, provenance
 from aa_keras.training.callbacks import (
     AverageWhileValidating,
@@ -143,9 +144,9 @@ def make_plan(experiment, source, smoke, num_replicas=1):
             f"(train.accumulate_steps {options.accumulate_steps} times {num_replicas} "
             "replicas)"
         )
+    steps = check_num_batches(source, "train", batch_size)
     if smoke:
         return Plan(epochs=1, steps=2, batch_size=batch_size, smoke=True)
-    steps = source.num_examples["train"] // batch_size
     if steps % options.steps_per_execution:
         # Keras would run into the next epoch's images to fill the last execution.
         divisors = [n for n in range(1, steps + 1) if steps % n == 0]
