@@ -8,16 +8,6 @@ PREPROCESSING = data.Preprocessing
 FINAL_ACTIVATION = "softmax"  # trained on logits
 
 
-def check(experiment, source):
-    """Raises ValueError where network and data do not fit each other."""
-    num_classes = len(source.class_names)
-    if experiment.model.classes != num_classes:
-        raise ValueError(
-            f"model.classes: received {experiment.model.classes}; allowed: "
-            f"{num_classes}, the classes of {source.name!r}"
-        )
-
-
 def build_training(source, preprocessing, experiment, *, epochs):
     """Batches of `data.batch_size` for the range of `epochs`, one after the other."""
     return data.build_training(

@@ -7,7 +7,6 @@ Each task is a module of plain functions, called by `training.run` and
 |---|---|
 | `PREPROCESSING` | the class of what stands between images and network |
 | `FINAL_ACTIVATION` | `classifier_activation` of the network that is saved |
-| `check(experiment, source)` | raises ValueError if network and data do not fit |
 | `build_training(source, preprocessing, experiment, *, epochs)` | a `tf.data.Dataset` of whole batches of `data.batch_size`, for that range of epochs |
 | `build_validation(source, preprocessing, experiment)` | one of the validation split, as `model.evaluate` takes it in training |
 | `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once, as `measure` takes it |
@@ -46,7 +45,12 @@ def open_data(experiment):
             f"data.name: received {source.name!r}, a set for {source.task}; allowed: "
             f"sets for what model.name, {experiment.model.name!r}, does"
         )
-    task.check(experiment, source)
+    num_classes = len(source.class_names)
+    if experiment.model.classes != num_classes:
+        raise ValueError(
+            f"model.classes: received {experiment.model.classes}; allowed: "
+            f"{num_classes}, the classes of {source.name!r}"
+        )
     preprocessing = task.PREPROCESSING(
         mean=source.mean, std=source.std, **experiment.data.preprocessing_options
     )

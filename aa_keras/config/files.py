@@ -1,0 +1,133 @@
+"""YAML in, a checked and frozen `Experiment` out, and back."""
+
+import re
+from pathlib import Path
+
+import pydantic
+import yaml
+
+from aa_keras.config.mistakes import ConfigError, explain, one_line, short
+from aa_keras.config.schema import Experiment
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML in which `5e-4` is a number and a key given twice is an error."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", node.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+# PyYAML follows YAML 1.1, which takes a float without a dot for a string.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
+    list("-+0123456789"),
+)
+
+
+def load(path, overrides=()):
+    """Reads an experiment file.
+
+    Args:
+        path: A YAML file. Its top-level `base:` may name another file, relative to
+            its own folder, whose values it overrides (one level, no deeper).
+        overrides: Strings `"train.epochs=2"`, applied last; values are YAML.
+
+    Returns:
+        An `Experiment`. Its name is the file's stem unless the file gives one.
+
+    Raises:
+        ConfigError: With one line that names file, key, value and what is allowed.
+    """
+    path = Path(path)
+    values = _read(path)
+    if "base" in values:
+        base = path.parent / str(values.pop("base"))
+        inherited = _read(base)
+        if "base" in inherited:
+            raise ConfigError(
+                f"{path}: base: received {str(base)!r}, which has a base of its own; "
+                "allowed: one level"
+            )
+        values = _merge(inherited, values)
+    values.setdefault("name", path.stem)
+    for override in overrides:
+        _override(values, override)
+    try:
+        return Experiment.model_validate(values)
+    except pydantic.ValidationError as error:
+        # A misspelt key is also a missing one: the first names the mistake.
+        errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+        first, *others = errors
+        more = f" (and {len(others)} more)" if others else ""
+        raise ConfigError(f"{path}: {explain(first)}{more}") from None
+
+
+def dump(experiment):
+    """The experiment as YAML text, all defaults written out; `load` reads it back."""
+    values = experiment.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(values, sort_keys=False)
+
+
+def flatten(experiment):
+    """The experiment as `{"train.epochs": 30, ...}`, to compare two of them."""
+
+    def walk(prefix, value):
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                yield from walk(f"{prefix}.{key}" if prefix else key, inner)
+        else:
+            yield prefix, value
+
+    return dict(walk("", experiment.model_dump(mode="json", exclude_none=True)))
+
+
+def _read(path):
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not a text file in UTF-8") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from None
+    if not isinstance(values, dict):
+        raise ConfigError(
+            f"{path}: received {short(values)}; allowed: the keys "
+            + ", ".join(Experiment.model_fields)
+        )
+    return values
+
+
+def _merge(base, values):
+    merged = dict(base)
+    for key, value in values.items():
+        inherited = merged.get(key)
+        both = isinstance(value, dict) and isinstance(inherited, dict)
+        merged[key] = _merge(inherited, value) if both else value
+    return merged
+
+
+def _override(values, override):
+    key, equals, text = override.partition("=")
+    *parents, last = key.strip().split(".")
+    if not equals or not last:
+        raise ConfigError(
+            f"--set: received {override!r}; allowed: KEY=VALUE, as in train.epochs=2"
+        )
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise ConfigError(f"--set: {key}: {parent!r} holds a value, not keys")
+    try:
+        values[last] = yaml.load(text, _Loader)
+    except yaml.YAMLError as error:
+        raise ConfigError(
+            f"--set: {key}: received {text!r}, not valid YAML: {one_line(error)}"
+        ) from None
