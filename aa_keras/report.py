@@ -151,7 +151,7 @@ def runs_as_markdown(runs):
     if not runs:
         return "No run has been collected yet: `aa-keras report WORKDIR ...`."
     lines = [
-        "| run | seed | epochs | parameters | GFLOPs | test | hours | hardware |",
+        "| run | seed | epochs | parameters | GFLOPs | test | minutes | hardware |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
@@ -159,7 +159,7 @@ def runs_as_markdown(runs):
         lines.append(
             f"| {run['name']} | {run['seed']} | {run['epochs']} | {run['params']:,} "
             f"| {run['gflops']:.4g} | {_metrics(run['metrics']['test'])} "
-            f"| {run['seconds'] / 3600:.2f} "
+            f"| {run['seconds'] / 60:.1f} "
             f"| {hardware or str(run['hardware']['cores']) + ' cores'} |"
         )
     return "\n".join(lines)

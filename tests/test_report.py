@@ -67,7 +67,7 @@ def test_measured_numbers_stand_beside_their_rows(workdir, tmp_path):
         "| top-1 76.41, top-5 93.10 (seed 3) |  |"
     )
     assert f"aa-keras train {EXPERIMENT}" in report.rows_as_markdown([row])
-    assert "| 25,557,032 | 8.18 | top-1 76.41, top-5 93.10 | 2.00 | V100, V100 |" in (
+    assert "| 25,557,032 | 8.18 | top-1 76.41, top-5 93.10 | 120.0 | V100, V100 |" in (
         report.runs_as_markdown(runs)
     )
 
