@@ -2,8 +2,9 @@
 SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Two processes, a file of tests in one of them: building graphs keeps one core busy.
-PYTEST := $(RUN) -m pytest -q -n 2 --dist loadfile --durations 15
+# Two processes: tracing a graph keeps one core busy. Tests of a file stay together
+# where they share what they trained; the slow ones are many and share little.
+PYTEST := $(RUN) -m pytest -q -n 2 --durations 15
 # The first Python in range that really starts: version managers leave names that do not.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
@@ -19,10 +20,10 @@ demo: $(VENV)/.demo ## train, evaluate, export and look: five minutes on two cor
 	$(RUN) experiments/quickstart/demo.py
 
 test: $(VENV)/.dev ## all tests but the long ones
-	$(PYTEST) -m "not slow"
+	$(PYTEST) --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.dev ## the long ones
-	$(PYTEST) -m slow
+	$(PYTEST) --dist worksteal -m slow
 
 lint: $(VENV)/.dev ## style and format
 	$(VENV)/bin/ruff check .
