@@ -10,7 +10,7 @@ from notebooks.execute import HERE, execute
 # In the set of every day: one that trains and one that does not.
 FAST = ("attention_maps", "relative_embeddings")
 NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
-MACHINE = ("/home/", "/root/", "/tmp/", "/usr/", "/work/", "/private/", "C:\\")
+MACHINE = (f"{HERE.parent}/", "/home/", "/root/", "/tmp/", "/usr/", "/private/", "C:\\")
 
 
 def name_of(path):
