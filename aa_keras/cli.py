@@ -49,7 +49,10 @@ def train(experiment, workdir, overrides, smoke):
     loaded = config.load(experiment, (*defaults, *overrides))
     with quiet_import():
         from aa_keras import training
-    result = training.train(loaded, workdir, smoke=smoke, report=click.echo)
+    try:
+        result = training.train(loaded, workdir, smoke=smoke, report=click.echo)
+    except ValueError as error:
+        raise ValueError(f"{experiment}: {error}") from error
     click.echo(_metrics_line(result["name"], result["metrics"]["test"]))
 
 

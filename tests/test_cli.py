@@ -205,7 +205,7 @@ MISTAKES = {
             "--set",
             "model.attention.num_heads=32",
         ],
-        ["digits_aa_resnet: model", "32"],
+        [f"{EXPERIMENT}: model: num_heads=32 does not fit", "filters=16"],
     ),
     "no such stage": (
         [

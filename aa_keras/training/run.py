@@ -322,7 +322,7 @@ def build_model(experiment, input_shape, classifier_activation=None):
             **options,
         )
     except ValueError as error:
-        raise ValueError(f"{experiment.name}: model: {error}") from error
+        raise ValueError(f"model: {error}") from error
     finally:
         keras.config.set_dtype_policy(previous)
 
