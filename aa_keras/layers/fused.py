@@ -1,25 +1,33 @@
 """Relative self-attention in blocks that fit the cache, nothing of size (HW, HW) kept.
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
-depth of one head. A block takes M of the B*N maps and h of the H rows of queries.
+depth of one head. A map is one head of one image; a block takes m maps and h of their
+H rows of queries, Q = hW queries. Keys of a block have C channels: D, or D + W.
 
 The relative terms factor. With a = q R_h^T (a logit for each row of keys) and
 b = q R_w^T (one for each column) at absolute positions,
 
     logits[i, j] = q_i . k_j + a[i, j_y] + b[i, j_x]
-                 = [q_i, b_i] . [k_j, onehot(j_x)] + a[i, j_y],
+                 = [q_i, b_i] . [k_j, onehot(j_x)] + a[i, j_y].
 
-so the columns ride along in the product of queries and keys, and the rows are one
-broadcast sum in the cache. The gradient computes the block again instead of keeping it.
+So the rows are a broadcast sum in the cache, and so are the columns where there are
+many of them; few ride along in the product of queries and keys. The gradient computes
+each block again instead of keeping it.
 """
+
+from typing import NamedTuple
 
 from keras import ops
 
+from aa_keras.layers.blocks import Parts, map_blocks, plan_grid
 from aa_keras.layers.interpolation import wide_float
 
-# Large enough for efficient products, small enough for a cache; 4 to 16 MiB measured
-# alike on the machine of benchmarks/layer.py.
-BLOCK_BYTES = 8 * 2**20
+# Upper bounds for the logits of a block and for the relative terms of a chunk. Larger
+# blocks leave the cache, smaller ones make poor products.
+BLOCK_BYTES = 6 * 2**20
+CHUNK_BYTES = 16 * 2**20
+# Up to about this many columns the longer product costs less than the broadcast sum.
+MOST_COLUMNS_IN_PRODUCT = 32
 
 
 def relative_windows(table, length):
@@ -55,156 +63,189 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
     Returns:
         Tensor (B, N, HW, V).
     """
-    height, width = size
     batch, num_heads, length, depth = ops.shape(q)
     num_maps, value_depth = batch * num_heads, v.shape[-1]
-    groups, maps = _split(num_maps, block_bytes // 4 // (length * length))
-    row_blocks, rows = _split(height, block_bytes // 4 // (maps * width * length))
-
-    def grouped(x, shape):
-        x = _pad_first(ops.reshape(x, (num_maps, *shape)), groups * maps - num_maps)
-        return ops.reshape(x, (groups, maps, *shape))
-
-    row_table, column_table = (
-        None if table is None else relative_windows(table, axis_length)
+    height, width = size
+    heights, widths = (
+        () if table is None else (relative_windows(table, axis_length),)
         for table, axis_length in zip(tables, size, strict=True)
     )
-    attend = _block_attention(row_table is not None, column_table is not None)
-    columns = () if column_table is None else (column_table,)
-    row_padding = row_blocks * rows - height
-    if row_table is not None:
-        row_table = _pad_first(row_table, row_padding)
-        row_table = ops.reshape(row_table, (row_blocks, rows, height, depth))
-
-    def group(inputs):
-        q, k, v = inputs
-        q = _pad_first(ops.swapaxes(q, 0, 1), row_padding)
-        q = ops.reshape(q, (row_blocks, rows, maps, width, depth))
-        blocks = (q,) if row_table is None else (q, row_table)
-
-        def block(inputs):
-            q, *row_table = inputs
-            return attend(ops.swapaxes(q, 0, 1), k, v, *row_table, *columns)
-
-        output = _map(block, blocks, row_blocks)
-        output = ops.swapaxes(output, 0, 1)
-        shape = (maps, row_blocks * rows * width, value_depth)
-        return ops.reshape(output, shape)[:, :length]
-
-    inputs = (
-        grouped(q * depth**-0.5, (height, width, depth)),
-        grouped(k, (length, depth)),
-        grouped(v, (length, value_depth)),
-    )
-    output = _map(group, inputs, groups)
-    output = ops.reshape(output, (groups * maps, length, value_depth))[:num_maps]
-    return ops.reshape(output, (batch, num_heads, length, value_depth))
-
-
-def _block_attention(has_rows, has_columns):
-    """Builds the attention of one block together with its gradient."""
-
-    def unpack(tables):
-        return tables[0] if has_rows else None, tables[-1] if has_columns else None
-
-    def scores(q, k, *tables):
-        """Keys with one-hot columns (M, HW, D+W) and softmax (M, hW, HW)."""
-        rows, columns = unpack(tables)
-        maps, num_rows, width, _ = ops.shape(q)
-        length = ops.shape(k)[1]
-        queries = q
-        if has_columns:
-            # einsum, as TensorFlow 2.21's matmul writes out of bounds where it
-            # broadcasts over maps and an axis has a single position.
-            b = ops.einsum("mhwd,wxd->mhwx", q, columns)
-            queries = ops.concatenate([q, b], axis=-1)
-            onehot = ops.arange(length)[:, None] % width == ops.arange(width)
-            onehot = ops.broadcast_to(ops.cast(onehot, k.dtype), (maps, length, width))
-            k = ops.concatenate([k, onehot], axis=-1)
-        queries = ops.reshape(queries, (maps, num_rows * width, ops.shape(k)[-1]))
-        logits = ops.matmul(queries, ops.swapaxes(k, 1, 2))
-        if has_rows:
-            a = ops.einsum("mhwd,hyd->mhwy", q, rows)
-            a = ops.reshape(a, (maps, num_rows * width, length // width, 1))
-            shape = (maps, num_rows * width, length // width, width)
-            logits = ops.reshape(ops.reshape(logits, shape) + a, ops.shape(logits))
-        weights = ops.softmax(ops.cast(logits, wide_float(k.dtype)))
-        return k, ops.cast(weights, k.dtype)
+    few = isinstance(width, int) and width <= MOST_COLUMNS_IN_PRODUCT
+    columns = ("product" if few else "sum") if widths else None
+    form = _Form(size, bool(heights), columns)
+    # In rows of queries of one map.
+    chunk_rows = CHUNK_BYTES // (4 * width * (height + width))
+    block_rows = block_bytes // (4 * width * length)
+    chunks = plan_grid(num_maps, height, chunk_rows)
+    blocks = plan_grid(chunks.maps, chunks.rows, block_rows)
 
     @ops.custom_gradient
-    def attend(q, k, v, *tables):
-        output = ops.matmul(scores(q, k, *tables)[1], v)
+    def attend(q, k, v, *windows):
+        parts = Parts((q,), (k, v), windows[: len(heights)], windows[len(heights) :])
+        like = Parts((ops.reshape(v, (num_maps, height, width, value_depth)),))
+        output = map_blocks(
+            lambda parts: _attend_chunk(parts, form, blocks), parts, like, chunks
+        ).queries[0]
 
         # TensorFlow and JAX call this with the upstream gradient alone, torch with
         # the inputs and the upstream gradient by name.
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            rows, columns = unpack(tables)
-            maps, num_rows, width, depth = ops.shape(q)
-            keys, p = scores(q, k, *tables)
-            num_queries, length = ops.shape(p)[1:]
-            # dlogits = p * (upstream . v - upstream . output), in one product.
-            delta = -ops.sum(upstream * output, axis=-1, keepdims=True)
-            upstream_delta = ops.concatenate([upstream, delta], axis=-1)
-            dlogits = p * ops.matmul(upstream_delta, _transpose_over_ones(v))
-            # As (few, queries) x (queries, keys): no large matrix is transposed.
-            flat_q = ops.reshape(q, (maps, num_queries, depth))
-            dk = ops.matmul(_transpose_over_ones(flat_q), dlogits)[:, :-1]
-            dv = ops.matmul(_transpose_over_ones(upstream), p)[:, :-1]
-            dqueries = ops.matmul(dlogits, keys)
-            dqueries = ops.reshape(dqueries, (maps, num_rows, width, -1))
-            dq, dtables = dqueries[..., :depth], ()
-            if has_rows:
-                shape = (maps, num_rows, width, length // width, width)
-                da = ops.sum(ops.reshape(dlogits, shape), axis=-1)
-                dq = dq + ops.einsum("mhwy,hyd->mhwd", da, rows)
-                dtables += (ops.einsum("mhwy,mhwd->hyd", da, q),)
-            if has_columns:
-                db = dqueries[..., depth:]
-                dq = dq + ops.einsum("mhwx,wxd->mhwd", db, columns)
-                dtables += (ops.einsum("mhwx,mhwd->wxd", db, q),)
-            return dq, ops.swapaxes(dk, 1, 2), ops.swapaxes(dv, 1, 2), *dtables
+            gradients = map_blocks(
+                lambda parts: _gradient_of_chunk(parts, form, blocks),
+                parts._replace(queries=(q, output, upstream)),
+                parts,
+                chunks,
+            )
+            return tuple(x for kind in gradients for x in kind)
 
         return output, gradient
 
-    return attend
+    output = attend(
+        ops.reshape(q * depth**-0.5, (num_maps, height, width, depth)),
+        ops.reshape(k, (num_maps, length, depth)),
+        ops.reshape(v, (num_maps, length, value_depth)),
+        *heights,
+        *widths,
+    )
+    return ops.reshape(output, (batch, num_heads, length, value_depth))
+
+
+class _Form(NamedTuple):
+    """How the logits are made up."""
+
+    size: tuple  # (H, W)
+    rows: bool
+    columns: str | None  # "product" or "sum"
+
+
+def _attend_chunk(parts, form, blocks):
+    output = parts.queries[0][..., :1] * parts.keys[1][:, :1, None]  # of its shape
+    parts = _relative_parts(parts, form)
+    return map_blocks(
+        lambda parts: _attend_block(parts, form),
+        parts,
+        Parts((output,)),
+        blocks,
+        in_flight=2,
+    )
+
+
+def _relative_parts(parts, form):
+    """From queries (m, h, W, D), keys and windows to what the blocks of a chunk take.
+
+    Returns:
+        Parts of queries (m, h, W, C), a (m, h, W, H) and -b (m, h, W, W) as far as
+        they are sums, and of keys (m, HW, C) and values.
+    """
+    (q,), (k, v), heights, widths = parts
+    queries, keys, sums = q, k, []
+    if form.rows:
+        sums.append(ops.einsum("mhwd,hyd->mhwy", q, heights[0]))
+    if form.columns == "sum":
+        # Subtracted later: of two sums in a row TensorFlow would first add the terms
+        # to each other, at the full size of the logits.
+        sums.append(ops.einsum("mhwd,wxd->mhwx", q, -widths[0]))
+    if form.columns == "product":
+        height, width = form.size
+        columns = ops.einsum("mhwd,wxd->mhwx", q, widths[0])
+        queries = ops.concatenate([q, columns], axis=-1)
+        onehot = ops.tile(ops.eye(width, dtype=k.dtype), (height, 1))
+        onehot = ops.broadcast_to(onehot, (*ops.shape(k)[:2], width))
+        keys = ops.concatenate([k, onehot], axis=-1)
+    return Parts((queries, *sums), (keys, v))
+
+
+def _scores(parts, form):
+    """Softmax (m, Q, HW) over the keys of a block."""
+    (queries, *sums), (keys, _), *_ = parts
+    queries = _flat(queries)
+    maps, num_queries, _ = ops.shape(queries)
+    logits = ops.matmul(queries, ops.swapaxes(keys, 1, 2))
+    if sums:
+        logits = ops.reshape(logits, (maps, num_queries, *form.size))
+        if form.rows:
+            logits = logits + _flat(sums[0])[..., None]
+        if form.columns == "sum":
+            logits = logits - _flat(sums[-1])[..., None, :]
+        logits = ops.reshape(logits, (maps, num_queries, -1))
+    scores = ops.softmax(ops.cast(logits, wide_float(keys.dtype)))
+    return ops.cast(scores, keys.dtype)
+
+
+def _attend_block(parts, form):
+    v = parts.keys[1]
+    output = ops.matmul(_scores(parts, form), v)
+    return Parts((_unflat(output, parts.queries[0]),))
+
+
+def _gradient_of_chunk(parts, form, blocks):
+    q, output, upstream = parts.queries
+    depth = q.shape[-1]
+    parts = parts._replace(queries=(q,))
+    relative = _relative_parts(parts, form)
+    # With dlogits = p * (upstream . v - upstream . output), one product's upstream.
+    delta = -ops.sum(upstream * output, axis=-1, keepdims=True)
+    upstream = ops.concatenate([upstream, delta], axis=-1)
+    (dqueries, *dsums), (dkeys, dv), *_ = map_blocks(
+        lambda parts: _gradient_of_block(parts, form),
+        relative._replace(queries=(upstream, *relative.queries)),
+        relative,
+        blocks,
+        in_flight=2,
+    )
+    dq, dheights, dwidths = dqueries[..., :depth], (), ()
+    if form.rows:
+        da = dsums[0]
+        dq = dq + ops.einsum("mhwy,hyd->mhwd", da, parts.rows[0])
+        dheights = (ops.einsum("mhwy,mhwd->hyd", da, q),)
+    if form.columns:
+        db = dsums[-1] if form.columns == "sum" else dqueries[..., depth:]
+        dq = dq + ops.einsum("mhwx,wxd->mhwd", db, parts.whole[0])
+        dwidths = (ops.einsum("mhwx,mhwd->wxd", db, q),)
+    return Parts((dq,), (dkeys[..., :depth], dv), dheights, dwidths)
+
+
+def _gradient_of_block(parts, form):
+    upstream, *queries = parts.queries
+    keys, v = parts.keys
+    parts = parts._replace(queries=queries)
+    p = _scores(parts, form)
+    q, upstream = _flat(queries[0]), _flat(upstream)
+    dlogits = p * ops.matmul(upstream, _transpose_over_ones(v))
+    # As (few, queries) x (queries, keys): no large matrix is transposed.
+    dkeys = ops.matmul(_transpose_over_ones(q), dlogits)[:, :-1]
+    dv = ops.matmul(ops.swapaxes(upstream, 1, 2), p)[:, :-1]
+    dqueries = ops.matmul(dlogits, keys)
+    dsums = []
+    if len(queries) > 1:
+        dlogits = ops.reshape(dlogits, (*ops.shape(p)[:2], *form.size))
+        if form.rows:
+            dsums.append(ops.sum(dlogits, axis=3))
+        if form.columns == "sum":
+            dsums.append(ops.sum(dlogits, axis=2))
+    return Parts(
+        tuple(_unflat(x, queries[0]) for x in (dqueries, *dsums)),
+        (ops.swapaxes(dkeys, 1, 2), ops.swapaxes(dv, 1, 2)),
+    )
+
+
+def _flat(x):
+    """(m, h, W, C) -> (m, Q, C)."""
+    maps, rows, width, channels = ops.shape(x)
+    return ops.reshape(x, (maps, rows * width, channels))
+
+
+def _unflat(x, like):
+    """(m, Q, C) -> (m, h, W, C)."""
+    return ops.reshape(x, (*ops.shape(like)[:3], x.shape[-1]))
 
 
 def _transpose_over_ones(x):
-    """(M, L, C) -> (M, C+1, L), the last row ones.
+    """(m, L, C) -> (m, C+1, L), the last row ones.
 
     Without that row XLA folds the transposition into the product that follows, which
     then runs up to ten times slower on a CPU.
     """
     x = ops.swapaxes(x, 1, 2)
     return ops.concatenate([x, ops.ones_like(x[:, :1])], axis=1)
-
-
-def _split(total, most):
-    """Number and size of the parts of `total`, each at most `most` but at least 1.
-
-    A divisor near `most` goes before equal parts of which the last needs padding.
-    """
-    if isinstance(total, int) and isinstance(most, int):
-        size = min(max(most, 1), total)
-        divisors = (d for d in range(size, size // 2, -1) if total % d == 0)
-        size = next(divisors, size)
-    else:
-        size = ops.minimum(ops.maximum(most, 1), total)
-    count = -(-total // size)
-    return count, -(-total // count)
-
-
-def _pad_first(x, amount):
-    """Appends zeros on the first axis; their gradient is zero, their output cut off."""
-    if isinstance(amount, int) and amount == 0:
-        return x
-    return ops.pad(x, ((0, amount), *[(0, 0)] * (len(x.shape) - 1)))
-
-
-def _map(function, inputs, count):
-    """`ops.map`, but few iterations of a known number stand in the graph one by one."""
-    if isinstance(count, int) and count <= 4:
-        outputs = [function([x[index] for x in inputs]) for index in range(count)]
-        return ops.stack(outputs)
-    return ops.map(function, inputs)

@@ -1,0 +1,161 @@
+"""Mapping a function over blocks of the queries of many maps.
+
+Shape letters: H height, W width of a map, HW its positions, C channels. A map is one
+head of one image. A block takes m maps and h of their rows of queries.
+"""
+
+from typing import NamedTuple
+
+from keras import ops
+
+
+class Parts(NamedTuple):
+    """What a function of many maps takes or returns, by how it is cut into blocks."""
+
+    queries: tuple = ()  # (maps, H, W, C), cut into (m, h, W, C)
+    keys: tuple = ()  # (maps, HW, C), cut into (m, HW, C)
+    rows: tuple = ()  # (H, ...), alike for all maps, cut into (h, ...)
+    whole: tuple = ()  # the same for every block
+
+
+class Grid(NamedTuple):
+    """How maps are cut: groups of m maps, blocks of h rows; ints or scalar tensors."""
+
+    num_maps: int
+    height: int
+    groups: int
+    maps: int
+    row_blocks: int
+    rows: int
+
+
+def plan_grid(num_maps, height, most):
+    """Cuts into blocks of at most `most` rows of queries, counted over their maps."""
+    groups, maps = _divide(num_maps, most // height)
+    return Grid(num_maps, height, groups, maps, *_divide(height, most // maps))
+
+
+def map_blocks(function, parts, like, grid, in_flight=1):
+    """Calls a function for each block of its arguments and joins what it returns.
+
+    Args:
+        function: takes the Parts of a block, returns those of its results.
+        parts: Parts, all arguments.
+        like: Parts of tensors in the shapes of the joined results.
+        grid: Grid.
+        in_flight: int, how many blocks may be worked on, and held, at once.
+
+    Returns:
+        Parts. Where blocks return the same keys, rows or whole, their sum.
+    """
+    blocks = _cut(parts, grid)
+
+    def call(index):
+        group, row_block = index // grid.row_blocks, index % grid.row_blocks
+        return function(_take(blocks, index, group, row_block))
+
+    count = grid.groups * grid.row_blocks
+    if isinstance(count, int) and count == 1:
+        return _join(_each(ops.expand_dims, call(0), axis=0), grid)
+
+    # `ops.map` keeps ten blocks in flight on TensorFlow, which no cache holds. The
+    # carry of the scan has the shapes of the results and is not read.
+    def step(_, index):
+        results = call(index)
+        return results, results
+
+    carry = _each(ops.zeros_like, _take(_cut(like, grid), 0, 0, 0))
+    _, results = ops.scan(step, carry, ops.arange(count), unroll=in_flight)
+    return _join(results, grid)
+
+
+def _each(function, parts, **arguments):
+    return Parts(*(tuple(function(x, **arguments) for x in kind) for kind in parts))
+
+
+def _take(blocks, index, group, row_block):
+    return Parts(
+        tuple(x[index] for x in blocks.queries),
+        tuple(x[group] for x in blocks.keys),
+        tuple(x[row_block] for x in blocks.rows),
+        blocks.whole,
+    )
+
+
+def _cut(parts, grid):
+    _, _, groups, maps, row_blocks, rows = grid
+
+    def queries(x):
+        x = _pad(_pad(x, groups * maps, axis=0), row_blocks * rows, axis=1)
+        width, channels = ops.shape(x)[2:]
+        x = ops.reshape(x, (groups, maps, row_blocks, rows * width, channels))
+        x = ops.swapaxes(x, 1, 2)
+        return ops.reshape(x, (groups * row_blocks, maps, rows, width, channels))
+
+    def keys(x):
+        x = _pad(x, groups * maps, axis=0)
+        return ops.reshape(x, (groups, maps, *ops.shape(x)[1:]))
+
+    def by_row(x):
+        x = _pad(x, row_blocks * rows, axis=0)
+        return ops.reshape(x, (row_blocks, rows, *ops.shape(x)[1:]))
+
+    return Parts(
+        tuple(queries(x) for x in parts.queries),
+        tuple(keys(x) for x in parts.keys),
+        tuple(by_row(x) for x in parts.rows),
+        parts.whole,
+    )
+
+
+def _join(blocks, grid):
+    num_maps, height, groups, maps, row_blocks, rows = grid
+
+    def queries(x):
+        width, channels = ops.shape(x)[3:]
+        x = ops.reshape(x, (groups, row_blocks, maps, rows * width, channels))
+        x = ops.swapaxes(x, 1, 2)
+        x = ops.reshape(x, (groups * maps, row_blocks * rows, width, channels))
+        return x[:num_maps, :height]
+
+    def keys(x):
+        _, _, *shape = ops.shape(x)
+        x = ops.reshape(x, (groups, row_blocks, maps, *shape))
+        return ops.reshape(ops.sum(x, axis=1), (groups * maps, *shape))[:num_maps]
+
+    def by_row(x):
+        _, _, *shape = ops.shape(x)
+        x = ops.reshape(x, (groups, row_blocks * rows, *shape))
+        return ops.sum(x, axis=0)[:height]
+
+    return Parts(
+        tuple(queries(x) for x in blocks.queries),
+        tuple(keys(x) for x in blocks.keys),
+        tuple(by_row(x) for x in blocks.rows),
+        tuple(ops.sum(x, axis=0) for x in blocks.whole),
+    )
+
+
+def _divide(total, most):
+    """Number and size of the parts of `total`, each at most `most` but at least 1.
+
+    A divisor near `most` goes before equal parts of which the last needs padding.
+    """
+    if isinstance(total, int) and isinstance(most, int):
+        size = min(max(most, 1), total)
+        divisors = (d for d in range(size, size // 2, -1) if total % d == 0)
+        size = next(divisors, size)
+    else:
+        size = ops.minimum(ops.maximum(most, 1), total)
+    count = -(-total // size)
+    return count, -(-total // count)
+
+
+def _pad(x, length, axis):
+    """Appends zeros up to a length; of their results nothing is kept."""
+    amount = length - ops.shape(x)[axis]
+    if isinstance(amount, int) and amount == 0:
+        return x
+    padding = [(0, 0)] * len(x.shape)
+    padding[axis] = (0, amount)
+    return ops.pad(x, padding)
