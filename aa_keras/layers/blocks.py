@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from keras import ops
 
+# So few blocks stand in the program one by one, where other work can run beside them.
+MOST_UNROLLED = 4
+
 
 class Parts(NamedTuple):
     """What a function of many maps takes or returns, by how it is cut into blocks."""
@@ -55,8 +58,8 @@ def map_blocks(function, parts, like, grid, in_flight=1):
         return function(_take(blocks, index, group, row_block))
 
     count = grid.groups * grid.row_blocks
-    if isinstance(count, int) and count == 1:
-        return _join(_each(ops.expand_dims, call(0), axis=0), grid)
+    if isinstance(count, int) and count <= MOST_UNROLLED:
+        return _join(_stack([call(index) for index in range(count)]), grid)
 
     # `ops.map` keeps ten blocks in flight on TensorFlow, which no cache holds. The
     # carry of the scan has the shapes of the results and is not read.
@@ -69,8 +72,13 @@ def map_blocks(function, parts, like, grid, in_flight=1):
     return _join(results, grid)
 
 
-def _each(function, parts, **arguments):
-    return Parts(*(tuple(function(x, **arguments) for x in kind) for kind in parts))
+def _each(function, parts):
+    return Parts(*(tuple(function(x) for x in kind) for kind in parts))
+
+
+def _stack(results):
+    kinds = zip(*results, strict=True)
+    return Parts(*(tuple(map(ops.stack, zip(*kind, strict=True))) for kind in kinds))
 
 
 def _take(blocks, index, group, row_block):

@@ -2,17 +2,15 @@
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head. A map is one head of one image; a block takes m maps and h of their
-H rows of queries, Q = hW queries. Keys of a block have C channels: D, or D + W.
+H rows of queries, Q = hW queries.
 
 The relative terms factor. With a = q R_h^T (a logit for each row of keys) and
 b = q R_w^T (one for each column) at absolute positions,
 
-    logits[i, j] = q_i . k_j + a[i, j_y] + b[i, j_x]
-                 = [q_i, b_i] . [k_j, onehot(j_x)] + a[i, j_y].
+    logits[i, j] = q_i . k_j + a[i, j_y] + b[i, j_x],
 
-So the rows are a broadcast sum in the cache, and so are the columns where there are
-many of them; few ride along in the product of queries and keys. The gradient computes
-each block again instead of keeping it.
+so that all a and b together are small, and the logits of a block are made, used and
+forgotten in the cache. The gradient computes each block again instead of keeping it.
 """
 
 from typing import NamedTuple
@@ -22,12 +20,13 @@ from keras import ops
 from aa_keras.layers.blocks import Parts, map_blocks, plan_grid
 from aa_keras.layers.interpolation import wide_float
 
-# Upper bounds for the logits of a block and for the relative terms of a chunk. Larger
-# blocks leave the cache, smaller ones make poor products.
-BLOCK_BYTES = 6 * 2**20
+# Upper bounds for the logits of a block and for the relative terms of a chunk of
+# blocks. Larger blocks leave the cache, smaller ones make poor products.
+BLOCK_BYTES = 5 * 2**20
 CHUNK_BYTES = 16 * 2**20
-# Up to about this many columns the longer product costs less than the broadcast sum.
-MOST_COLUMNS_IN_PRODUCT = 32
+BLOCKS_IN_FLIGHT = 2
+# Up to this width a and b are added to each other first, see `_add_relative`.
+MOST_COLUMNS_ADDED_FIRST = 20
 
 
 def relative_windows(table, length):
@@ -70,9 +69,7 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
         () if table is None else (relative_windows(table, axis_length),)
         for table, axis_length in zip(tables, size, strict=True)
     )
-    few = isinstance(width, int) and width <= MOST_COLUMNS_IN_PRODUCT
-    columns = ("product" if few else "sum") if widths else None
-    form = _Form(size, bool(heights), columns)
+    form = _Form(size, bool(heights), bool(widths))
     # In rows of queries of one map.
     chunk_rows = CHUNK_BYTES // (4 * width * (height + width))
     block_rows = block_bytes // (4 * width * length)
@@ -91,13 +88,13 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
         # the inputs and the upstream gradient by name.
         def gradient(*args, upstream=None):
             upstream = args[0] if upstream is None else upstream
-            gradients = map_blocks(
+            (dq,), (dk, dv), dheights, dwidths = map_blocks(
                 lambda parts: _gradient_of_chunk(parts, form, blocks),
                 parts._replace(queries=(q, output, upstream)),
                 parts,
                 chunks,
             )
-            return tuple(x for kind in gradients for x in kind)
+            return dq, dk, dv, *dheights, *dwidths
 
         return output, gradient
 
@@ -112,122 +109,112 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
 
 
 class _Form(NamedTuple):
-    """How the logits are made up."""
+    """Size of the map and which relative terms there are."""
 
     size: tuple  # (H, W)
-    rows: bool
-    columns: str | None  # "product" or "sum"
+    has_rows: bool
+    has_columns: bool
 
 
 def _attend_chunk(parts, form, blocks):
-    output = parts.queries[0][..., :1] * parts.keys[1][:, :1, None]  # of its shape
-    parts = _relative_parts(parts, form)
-    return map_blocks(
-        lambda parts: _attend_block(parts, form),
-        parts,
-        Parts((output,)),
-        blocks,
-        in_flight=2,
-    )
+    (q,), (_, v), *_ = parts
+    like = Parts((q[..., :1] * v[:, :1, None],))  # (m, h, W, V)
+
+    def block(parts):
+        output = ops.matmul(_scores(parts, form), parts.keys[1])
+        return Parts((_unflat(output, parts.queries[0]),))
+
+    return map_blocks(block, _with_terms(parts, form), like, blocks, BLOCKS_IN_FLIGHT)
 
 
-def _relative_parts(parts, form):
-    """From queries (m, h, W, D), keys and windows to what the blocks of a chunk take.
-
-    Returns:
-        Parts of queries (m, h, W, C), a (m, h, W, H) and -b (m, h, W, W) as far as
-        they are sums, and of keys (m, HW, C) and values.
-    """
-    (q,), (k, v), heights, widths = parts
-    queries, keys, sums = q, k, []
-    if form.rows:
-        sums.append(ops.einsum("mhwd,hyd->mhwy", q, heights[0]))
-    if form.columns == "sum":
-        # Subtracted later: of two sums in a row TensorFlow would first add the terms
-        # to each other, at the full size of the logits.
-        sums.append(ops.einsum("mhwd,wxd->mhwx", q, -widths[0]))
-    if form.columns == "product":
-        height, width = form.size
-        columns = ops.einsum("mhwd,wxd->mhwx", q, widths[0])
-        queries = ops.concatenate([q, columns], axis=-1)
-        onehot = ops.tile(ops.eye(width, dtype=k.dtype), (height, 1))
-        onehot = ops.broadcast_to(onehot, (*ops.shape(k)[:2], width))
-        keys = ops.concatenate([k, onehot], axis=-1)
-    return Parts((queries, *sums), (keys, v))
+def _with_terms(parts, form):
+    """Queries (m, h, W, D), a (m, h, W, H) and -b (m, h, W, W); keys and values."""
+    (q,), keys, heights, widths = parts
+    terms = ()
+    if form.has_rows:
+        terms += (ops.einsum("mhwd,hyd->mhwy", q, *heights),)
+    if form.has_columns:
+        terms += (-ops.einsum("mhwd,wxd->mhwx", q, *widths),)
+    return Parts((q, *terms), keys)
 
 
 def _scores(parts, form):
     """Softmax (m, Q, HW) over the keys of a block."""
-    (queries, *sums), (keys, _), *_ = parts
-    queries = _flat(queries)
-    maps, num_queries, _ = ops.shape(queries)
-    logits = ops.matmul(queries, ops.swapaxes(keys, 1, 2))
-    if sums:
-        logits = ops.reshape(logits, (maps, num_queries, *form.size))
-        if form.rows:
-            logits = logits + _flat(sums[0])[..., None]
-        if form.columns == "sum":
-            logits = logits - _flat(sums[-1])[..., None, :]
-        logits = ops.reshape(logits, (maps, num_queries, -1))
-    scores = ops.softmax(ops.cast(logits, wide_float(keys.dtype)))
-    return ops.cast(scores, keys.dtype)
+    (q, *terms), (k, _), *_ = parts
+    logits = ops.matmul(_flat(q), ops.swapaxes(k, 1, 2))
+    logits = _add_relative(logits, [_flat(term) for term in terms], form)
+    return ops.cast(ops.softmax(ops.cast(logits, wide_float(k.dtype))), k.dtype)
 
 
-def _attend_block(parts, form):
-    v = parts.keys[1]
-    output = ops.matmul(_scores(parts, form), v)
-    return Parts((_unflat(output, parts.queries[0]),))
+def _add_relative(logits, terms, form):
+    """Adds a (m, Q, H), subtracts -b (m, Q, W).
+
+    The two ways differ in speed alone. One by one costs TensorFlow two sums in place
+    (it gets b negated, as it would rewrite the sum of three into the other way), but
+    XLA computes the logits several times over, most slowly of all for short rows.
+    """
+    if not terms:
+        return logits
+    width, shape = form.size[1], ops.shape(logits)
+    a = terms[0][..., None] if form.has_rows else 0
+    minus_b = terms[-1][..., None, :] if form.has_columns else 0
+    if isinstance(width, int) and width <= MOST_COLUMNS_ADDED_FIRST and len(terms) == 2:
+        return logits + ops.reshape(a - minus_b, shape)
+    logits = ops.reshape(logits, (*shape[:2], *form.size))
+    return ops.reshape(logits + a - minus_b, shape)
 
 
 def _gradient_of_chunk(parts, form, blocks):
-    q, output, upstream = parts.queries
-    depth = q.shape[-1]
-    parts = parts._replace(queries=(q,))
-    relative = _relative_parts(parts, form)
-    # With dlogits = p * (upstream . v - upstream . output), one product's upstream.
+    (q, output, upstream), keys, heights, widths = parts
+    parts = _with_terms(parts._replace(queries=(q,)), form)
+    # dlogits = p * (upstream . v - upstream . output) takes both in one product.
     delta = -ops.sum(upstream * output, axis=-1, keepdims=True)
     upstream = ops.concatenate([upstream, delta], axis=-1)
-    (dqueries, *dsums), (dkeys, dv), *_ = map_blocks(
+    k_transposed, v_transposed = (_transpose_over_ones(x) for x in keys)
+    (dq, *dterms), (dk, dv), *_ = map_blocks(
         lambda parts: _gradient_of_block(parts, form),
-        relative._replace(queries=(upstream, *relative.queries)),
-        relative,
+        Parts((upstream, *parts.queries), (keys[0], v_transposed)),
+        parts._replace(keys=(k_transposed, v_transposed)),
         blocks,
-        in_flight=2,
+        BLOCKS_IN_FLIGHT,
     )
-    dq, dheights, dwidths = dqueries[..., :depth], (), ()
-    if form.rows:
-        da = dsums[0]
-        dq = dq + ops.einsum("mhwy,hyd->mhwd", da, parts.rows[0])
-        dheights = (ops.einsum("mhwy,mhwd->hyd", da, q),)
-    if form.columns:
-        db = dsums[-1] if form.columns == "sum" else dqueries[..., depth:]
-        dq = dq + ops.einsum("mhwx,wxd->mhwd", db, parts.whole[0])
-        dwidths = (ops.einsum("mhwx,mhwd->wxd", db, q),)
-    return Parts((dq,), (dkeys[..., :depth], dv), dheights, dwidths)
+    dheights, dwidths = (), ()
+    if form.has_rows:
+        dq = dq + ops.einsum("mhwy,hyd->mhwd", dterms[0], *heights)
+        dheights = (_sum_of_products(dterms[0], q, axis=1),)
+    if form.has_columns:
+        dq = dq + ops.einsum("mhwx,wxd->mhwd", dterms[-1], *widths)
+        dwidths = (_sum_of_products(dterms[-1], q, axis=2),)
+    dk, dv = (ops.swapaxes(x[:, :-1], 1, 2) for x in (dk, dv))
+    return Parts((dq,), (dk, dv), dheights, dwidths)
 
 
 def _gradient_of_block(parts, form):
-    upstream, *queries = parts.queries
-    keys, v = parts.keys
-    parts = parts._replace(queries=queries)
-    p = _scores(parts, form)
-    q, upstream = _flat(queries[0]), _flat(upstream)
-    dlogits = p * ops.matmul(upstream, _transpose_over_ones(v))
+    """Gradients of q, of a and b, and, transposed over a row of no use, of k and v."""
+    (upstream, *queries), (k, v_transposed), *_ = parts
+    p = _scores(Parts(queries, parts.keys), form)
+    upstream, q = _flat(upstream), _flat(queries[0])
+    dlogits = p * ops.matmul(upstream, v_transposed)
     # As (few, queries) x (queries, keys): no large matrix is transposed.
-    dkeys = ops.matmul(_transpose_over_ones(q), dlogits)[:, :-1]
-    dv = ops.matmul(ops.swapaxes(upstream, 1, 2), p)[:, :-1]
-    dqueries = ops.matmul(dlogits, keys)
-    dsums = []
-    if len(queries) > 1:
-        dlogits = ops.reshape(dlogits, (*ops.shape(p)[:2], *form.size))
-        if form.rows:
-            dsums.append(ops.sum(dlogits, axis=3))
-        if form.columns == "sum":
-            dsums.append(ops.sum(dlogits, axis=2))
-    return Parts(
-        tuple(_unflat(x, queries[0]) for x in (dqueries, *dsums)),
-        (ops.swapaxes(dkeys, 1, 2), ops.swapaxes(dv, 1, 2)),
+    dk = ops.matmul(_transpose_over_ones(q), dlogits)
+    dv = ops.matmul(ops.swapaxes(upstream, 1, 2), p)
+    results = [ops.matmul(dlogits, k)]
+    dlogits = ops.reshape(dlogits, (*ops.shape(dlogits)[:2], *form.size))
+    if form.has_rows:
+        results.append(ops.sum(dlogits, axis=3))
+    if form.has_columns:
+        results.append(ops.sum(dlogits, axis=2))
+    return Parts(tuple(_unflat(x, queries[0]) for x in results), (dk, dv))
+
+
+def _sum_of_products(dterm, q, axis):
+    """einsum("mhwl,mhwd->hld") for axis 1, -> "wld" for 2, several times as fast."""
+    length, depth = ops.shape(q)[axis], q.shape[-1]
+    q = ops.reshape(ops.moveaxis(q, (axis, 3), (0, 1)), (length, depth, -1))
+    dterm = ops.reshape(
+        ops.moveaxis(dterm, axis, 0), (length, -1, ops.shape(dterm)[-1])
     )
+    return ops.swapaxes(ops.matmul(q, dterm), 1, 2)
 
 
 def _flat(x):
@@ -238,7 +225,7 @@ def _flat(x):
 
 def _unflat(x, like):
     """(m, Q, C) -> (m, h, W, C)."""
-    return ops.reshape(x, (*ops.shape(like)[:3], x.shape[-1]))
+    return ops.reshape(x, (*ops.shape(like)[:3], ops.shape(x)[-1]))
 
 
 def _transpose_over_ones(x):
