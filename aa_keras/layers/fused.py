@@ -25,8 +25,6 @@ from aa_keras.layers.interpolation import wide_float
 BLOCK_BYTES = 5 * 2**20
 CHUNK_BYTES = 16 * 2**20
 BLOCKS_IN_FLIGHT = 2
-# Up to this width a and b are added to each other first, see `_add_relative`.
-MOST_COLUMNS_ADDED_FIRST = 20
 
 
 def relative_windows(table, length):
@@ -147,18 +145,19 @@ def _scores(parts, form):
 
 
 def _add_relative(logits, terms, form):
-    """Adds a (m, Q, H), subtracts -b (m, Q, W).
+    """Adds a (m, Q, H), subtracts -b (m, Q, W); the order is a matter of speed alone.
 
-    The two ways differ in speed alone. One by one costs TensorFlow two sums in place
-    (it gets b negated, as it would rewrite the sum of three into the other way), but
-    XLA computes the logits several times over, most slowly of all for short rows.
+    One by one is two sums in place for TensorFlow, which would rewrite a sum of three
+    and so gets b negated. XLA then computes the logits several times over, cell by
+    cell, which is worst where rows are short or a multiple of its vectors.
     """
     if not terms:
         return logits
     width, shape = form.size[1], ops.shape(logits)
     a = terms[0][..., None] if form.has_rows else 0
     minus_b = terms[-1][..., None, :] if form.has_columns else 0
-    if isinstance(width, int) and width <= MOST_COLUMNS_ADDED_FIRST and len(terms) == 2:
+    slow_one_by_one = isinstance(width, int) and (width <= 20 or width % 16 == 0)
+    if slow_one_by_one and len(terms) == 2:
         return logits + ops.reshape(a - minus_b, shape)
     logits = ops.reshape(logits, (*shape[:2], *form.size))
     return ops.reshape(logits + a - minus_b, shape)
