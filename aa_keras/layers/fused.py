@@ -130,9 +130,9 @@ def _with_terms(parts, form):
     (q,), keys, heights, widths = parts
     terms = ()
     if form.has_rows:
-        terms += (ops.einsum("mhwd,hyd->mhwy", q, *heights),)
+        terms += (ops.einsum("mhwd,hyd->mhwy", q, heights[0]),)
     if form.has_columns:
-        terms += (-ops.einsum("mhwd,wxd->mhwx", q, *widths),)
+        terms += (ops.einsum("mhwd,wxd->mhwx", q, -widths[0]),)
     return Parts((q, *terms), keys)
 
 
@@ -179,10 +179,10 @@ def _gradient_of_chunk(parts, form, blocks):
     )
     dheights, dwidths = (), ()
     if form.has_rows:
-        dq = dq + ops.einsum("mhwy,hyd->mhwd", dterms[0], *heights)
+        dq = dq + ops.einsum("mhwy,hyd->mhwd", dterms[0], heights[0])
         dheights = (_sum_of_products(dterms[0], q, axis=1),)
     if form.has_columns:
-        dq = dq + ops.einsum("mhwx,wxd->mhwd", dterms[-1], *widths)
+        dq = dq + ops.einsum("mhwx,wxd->mhwd", dterms[-1], widths[0])
         dwidths = (_sum_of_products(dterms[-1], q, axis=2),)
     dk, dv = (ops.swapaxes(x[:, :-1], 1, 2) for x in (dk, dv))
     return Parts((dq,), (dk, dv), dheights, dwidths)
