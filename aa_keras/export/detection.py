@@ -6,7 +6,7 @@ Shape letters: B batch, H height, W width, C channels, K most boxes of an image.
 import tensorflow as tf
 
 from aa_keras.export.decoding import decode_picture
-from aa_keras.export.signatures import refuse_no_pixels
+from aa_keras.export.signatures import input_specs, refuse_no_pixels
 
 
 def build_detection_signatures(model, preprocessing, class_names):
@@ -31,11 +31,7 @@ def build_detection_signatures(model, preprocessing, class_names):
         Dictionary of name to (function, list of `tf.TensorSpec`).
     """  # noqa: E501
     channels = preprocessing.channels
-    images = tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")
-    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    inputs = tf.TensorSpec(
-        (None, *preprocessing.output_shape), tf.float32, name="inputs"
-    )
+    images, image_bytes, inputs = input_specs(preprocessing)
     # The last name is that of the class -1.
     names = tf.constant([*class_names, ""])
 

@@ -39,11 +39,7 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
         Dictionary of name to (function, list of `tf.TensorSpec`).
     """
     channels = preprocessing.channels
-    images = tf.TensorSpec((None, None, None, channels), tf.uint8, name="images")
-    image_bytes = tf.TensorSpec((None,), tf.string, name="image_bytes")
-    inputs = tf.TensorSpec(
-        (None, *preprocessing.output_shape), tf.float32, name="inputs"
-    )
+    images, image_bytes, inputs = input_specs(preprocessing)
     names = tf.constant(list(class_names))
 
     def answer(probabilities):
@@ -104,6 +100,15 @@ def build_signatures(model, preprocessing, class_names, attention_layer=None):
 
         signatures["serve_attention"] = (serve_attention, [images])
     return signatures
+
+
+def input_specs(preprocessing):
+    """Specs of uint8 images of any size, of encoded files, and of network inputs."""
+    return (
+        tf.TensorSpec((None, None, None, preprocessing.channels), tf.uint8, "images"),
+        tf.TensorSpec((None,), tf.string, "image_bytes"),
+        tf.TensorSpec((None, *preprocessing.output_shape), tf.float32, "inputs"),
+    )
 
 
 def refuse_no_pixels(images):

@@ -113,6 +113,13 @@ class _Form(NamedTuple):
     has_rows: bool
     has_columns: bool
 
+    @property
+    def in_product(self):
+        """Whether the terms are few enough to lengthen q and k by them."""
+        height, width = self.size
+        terms = height * self.has_rows + width * self.has_columns
+        return isinstance(terms, int) and 0 < terms <= 30
+
 
 def _attend_chunk(parts, form, blocks):
     (q,), (_, v), *_ = parts
@@ -126,70 +133,82 @@ def _attend_chunk(parts, form, blocks):
 
 
 def _with_terms(parts, form):
-    """Queries (m, h, W, D), a (m, h, W, H) and -b (m, h, W, W); keys and values."""
-    (q,), keys, heights, widths = parts
-    terms = ()
+    """Queries, a (m, h, W, H) and -b (m, h, W, W), all in one where `in_product`."""
+    (q,), (k, v), heights, widths = parts
+    (height, width), terms, places = form.size, [], []
     if form.has_rows:
-        terms += (ops.einsum("mhwd,hyd->mhwy", q, heights[0]),)
+        terms.append(ops.einsum("mhwd,hyd->mhwy", q, heights[0]))
     if form.has_columns:
-        terms += (ops.einsum("mhwd,wxd->mhwx", q, -widths[0]),)
-    return Parts((q, *terms), keys)
+        terms.append(ops.einsum("mhwd,wxd->mhwx", q, -widths[0]))
+    if not form.in_product:
+        return Parts((q, *terms), (k, v))
+    if form.has_rows:
+        places.append(ops.repeat(ops.eye(height, dtype=k.dtype), width, axis=0))
+    if form.has_columns:
+        places.append(ops.tile(-ops.eye(width, dtype=k.dtype), (height, 1)))
+    places = ops.concatenate(places, axis=-1)
+    places = ops.broadcast_to(places, (ops.shape(k)[0], *places.shape))
+    queries = ops.concatenate([q, *terms], axis=-1)
+    return Parts((queries,), (ops.concatenate([k, places], axis=-1), v))
 
 
 def _scores(parts, form):
     """Softmax (m, Q, HW) over the keys of a block."""
     (q, *terms), (k, _), *_ = parts
     logits = ops.matmul(_flat(q), ops.swapaxes(k, 1, 2))
-    logits = _add_relative(logits, [_flat(term) for term in terms], form)
+    if terms:
+        logits = _add_terms(logits, [_flat(term) for term in terms], form)
     return ops.cast(ops.softmax(ops.cast(logits, wide_float(k.dtype))), k.dtype)
 
 
-def _add_relative(logits, terms, form):
+def _add_terms(logits, terms, form):
     """Adds a (m, Q, H), subtracts -b (m, Q, W); the order is a matter of speed alone.
 
     One by one is two sums in place for TensorFlow, which would rewrite a sum of three
     and so gets b negated. XLA then computes the logits several times over, cell by
-    cell, which is worst where rows are short or a multiple of its vectors.
+    cell, which is worst where rows are a multiple of its vectors.
     """
-    if not terms:
-        return logits
     width, shape = form.size[1], ops.shape(logits)
     a = terms[0][..., None] if form.has_rows else 0
     minus_b = terms[-1][..., None, :] if form.has_columns else 0
-    slow_one_by_one = isinstance(width, int) and (width <= 20 or width % 16 == 0)
-    if slow_one_by_one and len(terms) == 2:
+    if len(terms) == 2 and isinstance(width, int) and (width <= 20 or width % 16 == 0):
         return logits + ops.reshape(a - minus_b, shape)
     logits = ops.reshape(logits, (*shape[:2], *form.size))
     return ops.reshape(logits + a - minus_b, shape)
 
 
 def _gradient_of_chunk(parts, form, blocks):
-    (q, output, upstream), keys, heights, widths = parts
+    (q, output, upstream), _, heights, widths = parts
     parts = _with_terms(parts._replace(queries=(q,)), form)
     # dlogits = p * (upstream . v - upstream . output) takes both in one product.
     delta = -ops.sum(upstream * output, axis=-1, keepdims=True)
     upstream = ops.concatenate([upstream, delta], axis=-1)
-    k_transposed, v_transposed = (_transpose_over_ones(x) for x in keys)
+    k_transposed, v_transposed = (_transpose_over_ones(x) for x in parts.keys)
     (dq, *dterms), (dk, dv), *_ = map_blocks(
         lambda parts: _gradient_of_block(parts, form),
-        Parts((upstream, *parts.queries), (keys[0], v_transposed)),
+        Parts((upstream, *parts.queries), (parts.keys[0], v_transposed)),
         parts._replace(keys=(k_transposed, v_transposed)),
         blocks,
         BLOCKS_IN_FLIGHT,
     )
+    depth = q.shape[-1]
+    if form.in_product:
+        rows = depth + form.size[0] * form.has_rows
+        dterms = [dq[..., depth:rows], dq[..., rows:]]
+        dq = dq[..., :depth]
     dheights, dwidths = (), ()
     if form.has_rows:
         dq = dq + ops.einsum("mhwy,hyd->mhwd", dterms[0], heights[0])
         dheights = (_sum_of_products(dterms[0], q, axis=1),)
     if form.has_columns:
-        dq = dq + ops.einsum("mhwx,wxd->mhwd", dterms[-1], widths[0])
-        dwidths = (_sum_of_products(dterms[-1], q, axis=2),)
-    dk, dv = (ops.swapaxes(x[:, :-1], 1, 2) for x in (dk, dv))
+        dq = dq - ops.einsum("mhwx,wxd->mhwd", dterms[-1], widths[0])
+        dwidths = (-_sum_of_products(dterms[-1], q, axis=2),)
+    dk, dv = (ops.swapaxes(x, 1, 2) for x in (dk[:, :depth], dv[:, :-1]))
     return Parts((dq,), (dk, dv), dheights, dwidths)
 
 
 def _gradient_of_block(parts, form):
-    """Gradients of q, of a and b, and, transposed over a row of no use, of k and v."""
+    """Gradients of q, a and -b, and, transposed over a row of no use, of k and v."""
     (upstream, *queries), (k, v_transposed), *_ = parts
     p = _scores(Parts(queries, parts.keys), form)
     upstream, q = _flat(upstream), _flat(queries[0])
@@ -198,11 +217,12 @@ def _gradient_of_block(parts, form):
     dk = ops.matmul(_transpose_over_ones(q), dlogits)
     dv = ops.matmul(ops.swapaxes(upstream, 1, 2), p)
     results = [ops.matmul(dlogits, k)]
-    dlogits = ops.reshape(dlogits, (*ops.shape(dlogits)[:2], *form.size))
-    if form.has_rows:
-        results.append(ops.sum(dlogits, axis=3))
-    if form.has_columns:
-        results.append(ops.sum(dlogits, axis=2))
+    if len(queries) > 1:
+        dlogits = ops.reshape(dlogits, (*ops.shape(dlogits)[:2], *form.size))
+        if form.has_rows:
+            results.append(ops.sum(dlogits, axis=3))
+        if form.has_columns:
+            results.append(-ops.sum(dlogits, axis=2))
     return Parts(tuple(_unflat(x, queries[0]) for x in results), (dk, dv))
 
 
@@ -210,9 +230,8 @@ def _sum_of_products(dterm, q, axis):
     """einsum("mhwl,mhwd->hld") for axis 1, -> "wld" for 2, several times as fast."""
     length, depth = ops.shape(q)[axis], q.shape[-1]
     q = ops.reshape(ops.moveaxis(q, (axis, 3), (0, 1)), (length, depth, -1))
-    dterm = ops.reshape(
-        ops.moveaxis(dterm, axis, 0), (length, -1, ops.shape(dterm)[-1])
-    )
+    dterm = ops.moveaxis(dterm, axis, 0)
+    dterm = ops.reshape(dterm, (length, -1, ops.shape(dterm)[-1]))
     return ops.swapaxes(ops.matmul(q, dterm), 1, 2)
 
 

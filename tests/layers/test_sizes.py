@@ -10,9 +10,10 @@ from aa_keras.layers import (
     AugmentedConv1D,
     AugmentedConv2D,
     copy_weights,
+    fused,
     resize_relative_embeddings,
 )
-from aa_keras.layers.fused import fused_attention
+from aa_keras.layers.attention import listing_attention
 from tests import reference
 from tests.layers.comparison import DEFAULTS, draw, randomize, reference_of
 
@@ -115,9 +116,42 @@ def test_any_block_size_gives_the_same(blocks, with_tables):
         return ops.transpose(ops.reshape(x, (2, 35, heads, -1)), (0, 2, 1, 3))
 
     given = [t if on else None for t, on in zip(tables, with_tables, strict=True)]
-    result = fused_attention(split(q), split(k), split(v), size, given, 4 * blocks)
+    result = fused.fused_attention(
+        split(q), split(k), split(v), size, given, 4 * blocks
+    )
     result = ops.reshape(ops.transpose(result, (0, 2, 1, 3)), expected.shape)
     np.testing.assert_allclose(result, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(7, 5), (3, 21)])  # the two orders of the sums
+@pytest.mark.parametrize("with_tables", [(1, 1), (1, 0), (0, 1)])
+@pytest.mark.parametrize("chunk_rows", [1, 4, 10, 10**6])
+@pytest.mark.parametrize("block_rows", [1, 3, 10, 10**6])
+def test_blocks_have_the_gradient_of_the_listing(
+    block_rows, chunk_rows, with_tables, size, monkeypatch
+):
+    """Chunks and blocks of some rows, of uneven rows, of uneven maps, of all."""
+    height, width = size
+    monkeypatch.setattr(fused, "CHUNK_BYTES", chunk_rows * 4 * width * (height + width))
+    block_bytes = block_rows * 4 * width * height * width
+    q, k, v, upstream = (
+        tf.constant(draw((2, 3, height * width, depth), seed))
+        for seed, depth in enumerate((4, 4, 2, 2))
+    )
+    tables = [tf.constant(draw((2 * n - 1, 4), n)) for n in size]
+    tables = [t if on else None for t, on in zip(tables, with_tables, strict=True)]
+    inputs = [x for x in (q, k, v, *tables) if x is not None]
+    results = []
+    for attention in (
+        lambda *inputs: listing_attention(*inputs)[0],
+        lambda *inputs: fused.fused_attention(*inputs, block_bytes),
+    ):
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output = attention(q, k, v, size, tables)
+        results.append((output, *tape.gradient(output, inputs, upstream)))
+    for expected, result in zip(*results, strict=True):
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
@@ -139,8 +173,8 @@ def test_blocks_train_as_the_listing(jit_compile):
         x, y = draw((3, 48, 36, 3)), draw((3, 48, 36, 12), 2)
         model.fit(x, y, batch_size=3, epochs=2, verbose=0)
         weights.append(model.get_weights())
-    for listing, fused in zip(*weights, strict=True):
-        np.testing.assert_allclose(fused, listing, atol=2e-5)
+    for expected, weight in zip(*weights, strict=True):
+        np.testing.assert_allclose(weight, expected, atol=2e-5)
 
 
 def build_model(size, **arguments):

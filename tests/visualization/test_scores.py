@@ -7,7 +7,7 @@ from keras import ops
 
 from aa_keras import models, visualization
 from aa_keras.layers import AugmentedConv2D
-from tests import reference
+from tests.layers.comparison import reference_of
 
 # The map of a layer on 11 x 7 pixels, by what makes it smaller.
 OPTIONS = {
@@ -55,30 +55,6 @@ def rows_of(scores, attended, pixels, size=SIZE):
     return scores[:, :, rows].reshape(*scores.shape[:2], len(pixels), *attended)
 
 
-def reference_scores(layer, inputs):
-    """All scores by the explicit loops over the paper's equations."""
-    weights = {
-        name: getattr(layer, name).get_weights()
-        for name in ("qkv", "output_projection")
-    }
-    if layer.position_encoding == "relative":
-        tables = (layer.relative_height, layer.relative_width)
-        weights["tables"] = [ops.convert_to_numpy(table) for table in tables]
-    _, scores = reference.augmented_conv(
-        inputs,
-        weights,
-        layer.num_heads,
-        layer.key_depth,
-        layer.kernel_size,
-        layer.strides,
-        layer.padding,
-        layer.dilation_rate,
-        layer.position_encoding,
-        layer.attention_downsampling,
-    )
-    return scores
-
-
 @pytest.mark.parametrize("options", OPTIONS.values(), ids=OPTIONS)
 def test_scores_are_those_of_the_layer(options):
     arguments = {"num_heads": 3, "key_depth": 6, "value_depth": 3} | options
@@ -92,7 +68,7 @@ def test_scores_are_those_of_the_layer(options):
     assert expected.std() > 0.005
     np.testing.assert_allclose(scores, expected, atol=2e-6)
     if "on_larger_input" not in options:  # stretched tables are no part of the paper
-        expected = rows_of(reference_scores(layer, x), scores.shape[-2:], PIXELS)
+        expected = rows_of(reference_of(layer, x)[1], scores.shape[-2:], PIXELS)
         np.testing.assert_allclose(scores, expected, atol=2e-6)
 
 
