@@ -97,7 +97,7 @@ def _cut(parts, grid):
         x = _pad(_pad(x, groups * maps, axis=0), row_blocks * rows, axis=1)
         width, channels = ops.shape(x)[2:]
         x = ops.reshape(x, (groups, maps, row_blocks, rows * width, channels))
-        x = ops.swapaxes(x, 1, 2)
+        x = _swap(x, grid)
         return ops.reshape(x, (groups * row_blocks, maps, rows, width, channels))
 
     def keys(x):
@@ -122,7 +122,7 @@ def _join(blocks, grid):
     def queries(x):
         width, channels = ops.shape(x)[3:]
         x = ops.reshape(x, (groups, row_blocks, maps, rows * width, channels))
-        x = ops.swapaxes(x, 1, 2)
+        x = _swap(x, grid)
         x = ops.reshape(x, (groups * maps, row_blocks * rows, width, channels))
         return x[:num_maps, :height]
 
@@ -142,6 +142,14 @@ def _join(blocks, grid):
         tuple(by_row(x) for x in blocks.rows),
         tuple(ops.sum(x, axis=0) for x in blocks.whole),
     )
+
+
+def _swap(x, grid):
+    """Swaps maps and row blocks, without a copy where one of them is single."""
+    _, _, _, maps, row_blocks, _ = grid
+    if any(isinstance(n, int) and n == 1 for n in (maps, row_blocks)):
+        return x
+    return ops.swapaxes(x, 1, 2)
 
 
 def _divide(total, most):
