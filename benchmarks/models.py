@@ -1,6 +1,6 @@
 """Time a forward pass and a training step of AA-ResNet-50 beside ResNet-50.
 
-    python benchmarks/models.py [--batch 8] [--size 224] [--rounds 5]
+    python benchmarks/models.py [--batch 8] [--size 224] [--rounds 11]
 
 Every network is compiled with and without XLA. A round runs each of these programs
 once, so that a slow moment of the machine meets all of them. Times are medians over
@@ -176,7 +176,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--size", type=int, default=224)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=11)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     started = start_up()

@@ -115,7 +115,10 @@ class _Form(NamedTuple):
 
     @property
     def in_product(self):
-        """Whether the terms are few enough to lengthen q and k by them."""
+        """Whether q and k are lengthened, by few terms and their places.
+
+        [q_i, a_i, -b_i] . [k_j, onehot(j_y), -onehot(j_x)] costs less than sums then.
+        """
         height, width = self.size
         terms = height * self.has_rows + width * self.has_columns
         return isinstance(terms, int) and 0 < terms <= 30
@@ -166,15 +169,22 @@ def _add_terms(logits, terms, form):
 
     One by one is two sums in place for TensorFlow, which would rewrite a sum of three
     and so gets b negated. XLA then computes the logits several times over, cell by
-    cell, which is worst where rows are a multiple of its vectors.
+    cell, worst of all where rows are short or a multiple of its vectors.
     """
     width, shape = form.size[1], ops.shape(logits)
-    a = terms[0][..., None] if form.has_rows else 0
-    minus_b = terms[-1][..., None, :] if form.has_columns else 0
-    if len(terms) == 2 and isinstance(width, int) and (width <= 20 or width % 16 == 0):
-        return logits + ops.reshape(a - minus_b, shape)
+    if (
+        len(terms) == 2
+        and isinstance(width, int)
+        and (width <= 20 or width in (32, 48))
+    ):
+        a, minus_b = terms
+        return logits + ops.reshape(a[..., None] - minus_b[..., None, :], shape)
     logits = ops.reshape(logits, (*shape[:2], *form.size))
-    return ops.reshape(logits + a - minus_b, shape)
+    if form.has_rows:
+        logits = logits + terms[0][..., None]
+    if form.has_columns:
+        logits = logits - terms[-1][..., None, :]
+    return ops.reshape(logits, shape)
 
 
 def _gradient_of_chunk(parts, form, blocks):
