@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 from keras import ops
 
-# So few blocks stand in the program one by one, where other work can run beside them.
-MOST_UNROLLED = 4
-
 
 class Parts(NamedTuple):
     """What a function of many maps takes or returns, by how it is cut into blocks."""
@@ -58,7 +55,8 @@ def map_blocks(function, parts, like, grid, in_flight=1):
         return function(_take(blocks, index, group, row_block))
 
     count = grid.groups * grid.row_blocks
-    if isinstance(count, int) and count <= MOST_UNROLLED:
+    # Few blocks stand in the program one by one, where other work can run beside them.
+    if isinstance(count, int) and count <= (4 if in_flight > 1 else 1):
         return _join(_stack([call(index) for index in range(count)]), grid)
 
     # `ops.map` keeps ten blocks in flight on TensorFlow, which no cache holds. The

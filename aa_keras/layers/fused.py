@@ -172,11 +172,8 @@ def _add_terms(logits, terms, form):
     cell, worst of all where rows are short or a multiple of its vectors.
     """
     width, shape = form.size[1], ops.shape(logits)
-    if (
-        len(terms) == 2
-        and isinstance(width, int)
-        and (width <= 20 or width in (32, 48))
-    ):
+    at_once = isinstance(width, int) and (width <= 20 or width in (32, 48))
+    if at_once and len(terms) == 2:
         a, minus_b = terms
         return logits + ops.reshape(a[..., None] - minus_b[..., None, :], shape)
     logits = ops.reshape(logits, (*shape[:2], *form.size))
