@@ -123,12 +123,25 @@ def test_any_block_size_gives_the_same(blocks, with_tables):
     np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(7, 5), (3, 21)])  # the two orders of the sums
-@pytest.mark.parametrize("with_tables", [(1, 1), (1, 0), (0, 1)])
-@pytest.mark.parametrize("chunk_rows", [1, 4, 10, 10**6])
-@pytest.mark.parametrize("block_rows", [1, 3, 10, 10**6])
+# How the terms enter the logits depends on their number and on the width.
+@pytest.mark.parametrize(
+    ("size", "with_tables"),
+    [
+        ((7, 5), (1, 1)),  # in the product
+        ((7, 5), (1, 0)),
+        ((7, 5), (0, 1)),
+        ((18, 14), (1, 1)),  # first added to each other
+        ((11, 22), (1, 1)),  # one by one
+        ((31, 2), (1, 0)),
+        ((2, 31), (0, 1)),
+    ],
+)
+@pytest.mark.parametrize(
+    ("chunk_rows", "block_rows"),
+    [(1, 1), (4, 3), (10, 4), (40, 7), (10**6, 1), (10**6, 40), (10**6, 10**6)],
+)
 def test_blocks_have_the_gradient_of_the_listing(
-    block_rows, chunk_rows, with_tables, size, monkeypatch
+    chunk_rows, block_rows, size, with_tables, monkeypatch
 ):
     """Chunks and blocks of some rows, of uneven rows, of uneven maps, of all."""
     height, width = size
