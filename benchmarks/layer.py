@@ -7,8 +7,8 @@ forward and training step, with and without XLA. Milliseconds are the median of 
 after two to warm up; extra peak bytes are the process's peak resident memory less that
 of the Conv2D process. "bare" is the work that no implementation avoids: convolutions,
 the two products of the attention in blocks that fit the cache, and the exponentials,
-each timed alone and added up. It is an estimate and no lower bound: alone, every part
-pays for its own dispatch and result, so that the whole can take less than the sum.
+each timed alone, less the call of an empty program, and added up. It is an estimate
+and no lower bound: alone, every part writes its result to memory of its own.
 Processes run one after another, so a slow moment of the machine meets some and not
 others: differences of a tenth between two cases say nothing.
 """
@@ -126,6 +126,13 @@ def bare_work(size, xla, repeats):
     def convolve(x, kernel):
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
+    def nothing(*inputs):
+        return tf.constant(0.0)
+
+    def time_alone(function, inputs):
+        program = tf.function(lambda *inputs: function(*inputs), jit_compile=xla)
+        return time_program(program, inputs, repeats)
+
     image = (batch, height, width, channels)
     transposed = (block, depth, length)
     parts = (
@@ -138,9 +145,8 @@ def bare_work(size, xla, repeats):
     )
     total = 0
     for function, count, *shapes in parts:
-        program = tf.function(function, jit_compile=xla)
         inputs = [tf.random.normal(shape) for shape in shapes]
-        total += count * time_program(program, inputs, repeats)
+        total += count * (time_alone(function, inputs) - time_alone(nothing, inputs))
     return total
 
 

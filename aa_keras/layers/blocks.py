@@ -19,7 +19,10 @@ class Parts(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """How maps are cut: groups of m maps, blocks of h rows; ints or scalar tensors."""
+    """How maps are cut: in groups of m, or one by one into blocks of h rows.
+
+    Ints or scalar tensors.
+    """
 
     num_maps: int
     height: int
@@ -94,8 +97,7 @@ def _cut(parts, grid):
     def queries(x):
         x = _pad(_pad(x, groups * maps, axis=0), row_blocks * rows, axis=1)
         width, channels = ops.shape(x)[2:]
-        x = ops.reshape(x, (groups, maps, row_blocks, rows * width, channels))
-        x = _swap(x, grid)
+        # No axes change places: of `maps` and `row_blocks` one is 1.
         return ops.reshape(x, (groups * row_blocks, maps, rows, width, channels))
 
     def keys(x):
@@ -119,8 +121,6 @@ def _join(blocks, grid):
 
     def queries(x):
         width, channels = ops.shape(x)[3:]
-        x = ops.reshape(x, (groups, row_blocks, maps, rows * width, channels))
-        x = _swap(x, grid)
         x = ops.reshape(x, (groups * maps, row_blocks * rows, width, channels))
         return x[:num_maps, :height]
 
@@ -140,14 +140,6 @@ def _join(blocks, grid):
         tuple(by_row(x) for x in blocks.rows),
         tuple(ops.sum(x, axis=0) for x in blocks.whole),
     )
-
-
-def _swap(x, grid):
-    """Swaps maps and row blocks, without a copy where one of them is single."""
-    _, _, _, maps, row_blocks, _ = grid
-    if any(isinstance(n, int) and n == 1 for n in (maps, row_blocks)):
-        return x
-    return ops.swapaxes(x, 1, 2)
 
 
 def _divide(total, most):
