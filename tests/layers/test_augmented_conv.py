@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import ops
 
 from aa_keras.layers import AugmentedConv1D, AugmentedConv2D, SelfAttention2D
+from benchmarks.printed import PrintedConv2D
 from tests.layers.comparison import (
     CASES,
     DEFAULTS,
@@ -34,6 +35,14 @@ implementations = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 def test_equals_the_reference(case, implementation):
     size = (11, 7) if "valid" in case or "strides" in case else (7, 5)
     compare(CASES[case], size, implementation)
+
+
+def test_the_printed_form_of_the_benchmark_equals_the_reference():
+    layer = PrintedConv2D(**DEFAULTS)
+    x = draw((2, 5, 7, 4))
+    layer.build(x.shape)
+    randomize(layer)
+    np.testing.assert_allclose(layer(x), reference_of(layer, x)[0], atol=1e-5)
 
 
 @implementations
