@@ -227,7 +227,7 @@ def speed_ups(rows, size, over):
 
 
 def compare(rows, size):
-    """Speed-ups over the listing, share of its extra memory, forward over bare work."""
+    """Share of the listing's extra memory, forward over bare work."""
     # Without XLA: with it, the compiler's own memory comes on top of both.
     extra = {
         row["implementation"]: max(row["extra_peak_bytes"] or 0, 1)
@@ -236,8 +236,7 @@ def compare(rows, size):
     }
     bare = better(rows, size, "bare", "forward")["milliseconds"]
     over_bare = better(rows, size, "fused", "forward")["milliseconds"] / bare
-    memory = extra["fused"] / extra["listing"]
-    return *speed_ups(rows, size, "listing"), memory, over_bare
+    return extra["fused"] / extra["listing"], over_bare
 
 
 def measured_sizes(rows):
@@ -257,10 +256,11 @@ def print_table(rows):
                 for what in ("forward", "step")
             )
             print(f"{f'{forward:.1f} / {step:.1f}':>16}", end="")
-        print("   {:.2f} / {:.2f}".format(*speed_ups(rows, size, "printed")), end="")
-        forward, step, memory, over_bare = compare(rows, size)
+        for over in ("printed", "listing"):
+            print("   {:.2f} / {:.2f}".format(*speed_ups(rows, size, over)), end="")
+        memory, over_bare = compare(rows, size)
         to_reach = TARGETS[SIZES.index(size)]
-        print(f"   {forward:.2f} / {step:.2f} ({to_reach[0]} / {to_reach[1]})", end="")
+        print(f" ({to_reach[0]} / {to_reach[1]})", end="")
         print(f"   {memory:8.3f} ({to_reach[2]:.3f})     {over_bare:.2f}")
 
 
@@ -272,7 +272,7 @@ def draw(rows, path):
     sizes = measured_sizes(rows)
     for offset, what, color in ((-0.2, "forward", "C0"), (0.2, "step", "C1")):
         index = ("forward", "step").index(what)
-        values = [compare(rows, size)[index] for size in sizes]
+        values = [speed_ups(rows, size, "listing")[index] for size in sizes]
         places = [place + offset for place in range(len(sizes))]
         bars = speed.bar(places, values, 0.38, label=what, color=color)
         speed.bar_label(bars, fmt="%.1f", fontsize=8)
