@@ -16,6 +16,7 @@ except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
 _SUBMODULES = (
+    "checkpoints",
     "config",
     "counting",
     "data",
@@ -23,10 +24,10 @@ _SUBMODULES = (
     "layers",
     "models",
     "paper",
-    "report",
-    "tables",
+    "tasks",
     "training",
     "visualization",
+    "workdir",
 )
 _NAMES = {"AugmentedConv2D": "layers", "attention_depths": "layers"}
 

@@ -169,7 +169,7 @@ def summary(experiment, output):
     """Parameters and FLOPs of an experiment's network, beside the paper's claim."""
     loaded = config.load(experiment)
     with quiet_import():
-        from aa_keras import report
+        from aa_keras.paper import report
     counted = report.summarize(loaded)
     as_text = report.summary_as_text
     click.echo(json.dumps(counted, indent=2) if output == "json" else as_text(counted))
@@ -182,8 +182,8 @@ def tables(table, output):
     """Every row of the paper's tables: claimed, built, measured."""
     _require_checkout()
     with quiet_import():
-        from aa_keras import report
-        from aa_keras.tables import table_rows
+        from aa_keras.paper import report
+        from aa_keras.paper.tables import table_rows
     rows = table_rows(table)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
@@ -200,7 +200,7 @@ def report_(workdirs):
     """Take finished runs into results/ and write results/RESULTS.md."""
     _require_checkout()
     with quiet_import():
-        from aa_keras import report
+        from aa_keras.paper import report
     for path in report.collect(workdirs):
         click.echo(path)
     click.echo(report.write_report())

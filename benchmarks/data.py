@@ -71,8 +71,8 @@ def build_pipelines(experiment, source, batch_size):
     """Batches for training and for evaluation, without an end."""
     options = experiment.data
     if source.task == "detection":
-        functions, training_options = data.detection, options.detection_options
-        preprocess = data.detection.DetectionPreprocessing
+        functions, training_options = data.detection_batches, options.detection_options
+        preprocess = data.detection_batches.DetectionPreprocessing
     else:
         functions, training_options = data, options.training_options
         preprocess = data.Preprocessing

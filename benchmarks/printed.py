@@ -11,7 +11,7 @@ paper repeats those of both axes in one place and then moves them.
 from keras import ops
 
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.layers.relative import rel_to_abs
+from aa_keras.layers.attention.relative_logits import rel_to_abs
 
 
 class PrintedConv2D(AugmentedConv2D):

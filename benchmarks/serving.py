@@ -28,8 +28,8 @@ from rich.console import Console
 from rich.table import Table
 
 from aa_keras import config, export, training
+from aa_keras.tasks.task import open_data
 from aa_keras.training import provenance
-from aa_keras.training.tasks import open_data
 
 ROOT = Path(__file__).resolve().parents[1]
 OUT = ROOT / "benchmarks/out/serving.json"

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from aa_keras import config, paper
-from aa_keras.data import augmentation, detection
+from aa_keras.data import augmentation, detection_batches
 from aa_keras.models import mnasnet, resnet, retinanet, wide_resnet
-from aa_keras.models.attention import resolve_attention
+from aa_keras.models.spec import resolve_attention
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
@@ -217,7 +217,7 @@ def test_the_small_runs_differ_in_attention_alone():
 
 
 def test_every_augmentation_exists(experiments):
-    known = {*augmentation.AUGMENTATIONS, *detection.AUGMENTATIONS}
+    known = {*augmentation.AUGMENTATIONS, *detection_batches.AUGMENTATIONS}
     assert {e.data.augmentation for e in experiments.values()} <= known
     allowed = config.Data.model_fields["augmentation"].annotation.__args__
     assert set(allowed) == known

@@ -14,11 +14,23 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ALLOWED = {
     "models": {"layers"},
     "counting": {"layers"},
-    "tables": {"models", "counting", "paper", "config"},
-    "training": {"config", "data", "layers", "models", "counting", "visualization"},
-    "export": {"config", "data", "layers", "models", "training", "visualization"},
-    "visualization": {"layers", "models"},
-    "report": {"config", "counting", "data", "models", "paper", "tables"},
+    "checkpoints": set(),
+    "workdir": {"config", "checkpoints"},
+    "tasks": {"data", "models"},
+    "training": {
+        "checkpoints",
+        "config",
+        "counting",
+        "data",
+        "layers",
+        "models",
+        "tasks",
+        "visualization",
+        "workdir",
+    },
+    "export": {"data", "training", "tasks"},
+    "visualization": {"layers"},
+    "paper": {"config", "counting", "data", "models", "visualization"},
     "cli": None,  # anything
     "__main__": {"cli"},
 }

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from aa_keras import config, report
+from aa_keras import config
+from aa_keras.paper import report
 
 RESULT = {
     "name": "resnet_50",

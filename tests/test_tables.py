@@ -6,7 +6,7 @@ import math
 import pytest
 
 from aa_keras import paper
-from aa_keras.tables import find_experiments, network_counts, table_rows
+from aa_keras.paper.tables import find_experiments, network_counts, table_rows
 
 BUILT = [row for row in paper.rows() if row.model is not None]
 

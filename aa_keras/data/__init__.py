@@ -1,11 +1,11 @@
 """Images and labels as `tf.data`, and the preprocessing that export shares.
 
-Classification is here; `data.detection` has functions of the same names for boxes, and
-`data.coco` measures what a detector predicts.
+Classification is here; `data.detection_batches` has functions of the same names for
+boxes, and `data.coco` measures what a detector predicts.
 """
 
-from aa_keras.data import coco, detection
-from aa_keras.data.pipeline import build_evaluation, build_training
+from aa_keras.data import coco, detection_batches
+from aa_keras.data.classification_batches import build_evaluation, build_training
 from aa_keras.data.preprocessing import Preprocessing
 from aa_keras.data.sources import Source, open_source
 
@@ -15,6 +15,6 @@ __all__ = [
     "build_evaluation",
     "build_training",
     "coco",
-    "detection",
+    "detection_batches",
     "open_source",
 ]

@@ -16,7 +16,7 @@ from typing import Literal
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.data import folder, tfds_files
+from aa_keras.data import image_folder, tfds_files
 from aa_keras.data.decoding import decode
 
 
@@ -142,7 +142,7 @@ def _digits(validation_examples, **_):
 
 
 def _image_folder(data_dir, validation_examples, corrupt_images, **_):
-    tree = folder.find(data_dir, validation_examples)
+    tree = image_folder.find(data_dir, validation_examples)
     return Source(
         name="image_folder",
         class_names=tree.class_names,

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from aa_keras import data
 from aa_keras.data import decoding
-from aa_keras.export.folders import ExportError
+from aa_keras.export.publishing import ExportError
 
 TOLERANCE = 1e-5
 
@@ -125,7 +125,7 @@ def check(file_format, folder, images, inputs, expected):
         arrays = {f"image_{i}": image for i, image in enumerate(images)}
         arrays |= {f"expected_{name}": value for name, value in expected.items()}
         np.savez(questions, inputs=inputs, **arrays)
-        script = Path(__file__).with_name("_check.py")
+        script = Path(__file__).with_name("other_process.py")
         done = subprocess.run(
             [sys.executable, "-P", str(script), file_format, folder, questions],
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},

@@ -5,8 +5,8 @@ import importlib.util
 import keras
 
 from aa_keras.export import checking
-from aa_keras.export.extras import write_extras
-from aa_keras.export.folders import ExportError, publish
+from aa_keras.export.assets import write_extras
+from aa_keras.export.publishing import ExportError, publish
 from aa_keras.export.saved_model import build_card, quiet, refuse_unfitting
 
 # What a format needs, which is also the name of its extra.

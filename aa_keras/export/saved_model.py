@@ -8,10 +8,10 @@ import logging
 import keras
 import tensorflow as tf
 
-from aa_keras.export import checking, extras
-from aa_keras.export.detection import build_detection_signatures
-from aa_keras.export.folders import ExportError, publish
-from aa_keras.export.signatures import attention_layers, build_signatures
+from aa_keras.export import assets, checking
+from aa_keras.export.classifier_signatures import attention_layers, build_signatures
+from aa_keras.export.detector_signatures import build_detection_signatures
+from aa_keras.export.publishing import ExportError, publish
 
 # Nothing is trained through an export, and TensorFlow cannot save the gradient of the
 # fused attention, which lies inside of a loop.
@@ -97,11 +97,11 @@ def export_saved_model(
             "saved_model",
             {"name": model.name, "attention_layer": attention_layer, **(card or {})},
             preprocessing,
-            extras.describe(functions),
+            assets.describe(functions),
             checked={"images": len(images), "largest_difference": difference},
         )
         warmup = _warmup(signatures, images, inputs)
-        extras.write_extras(folder, whole_card, class_names, warmup)
+        assets.write_extras(folder, whole_card, class_names, warmup)
 
     return publish(write, out, version)
 

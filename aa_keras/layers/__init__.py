@@ -1,13 +1,13 @@
 """Keras layers of attention-augmented networks; importing this registers them."""
 
 from aa_keras.layers.augmented_conv import AugmentedConv1D, AugmentedConv2D
-from aa_keras.layers.bam import BAM
-from aa_keras.layers.cbam import CBAM
+from aa_keras.layers.compared.bam import BAM
+from aa_keras.layers.compared.cbam import CBAM
+from aa_keras.layers.compared.gather_excite import GatherExcite
+from aa_keras.layers.compared.squeeze_excite import SqueezeExcite
 from aa_keras.layers.depths import attention_depths
-from aa_keras.layers.gather_excite import GatherExcite
-from aa_keras.layers.resize import copy_weights, resize_relative_embeddings
 from aa_keras.layers.self_attention import SelfAttention2D
-from aa_keras.layers.squeeze_excite import SqueezeExcite
+from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 
 __all__ = [
     "AugmentedConv2D",

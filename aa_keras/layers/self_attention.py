@@ -6,11 +6,17 @@ import keras
 from keras import ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.attention import combine_heads, listing_attention, split_heads
-from aa_keras.layers.fused import fused_attention
-from aa_keras.layers.interpolation import fit_table, resize_axis
-from aa_keras.layers.pooling import halve
-from aa_keras.layers.position_encodings import coordinate_encoding, sine_encoding
+from aa_keras.layers.attention.fused import fused_attention
+from aa_keras.layers.attention.listing import (
+    combine_heads,
+    listing_attention,
+    split_heads,
+)
+from aa_keras.layers.attention.position_encodings import (
+    coordinate_encoding,
+    sine_encoding,
+)
+from aa_keras.layers.attention.resampling import fit_table, halve, resize_axis
 
 POSITION_ENCODINGS = ("relative", "none", "sine", "coordconv")
 IMPLEMENTATIONS = ("auto", "listing", "fused")

@@ -3,7 +3,7 @@
 Families are imported when they are first built, RetinaNet's KerasCV above all.
 """
 
-from aa_keras.models.networks import (
+from aa_keras.models.registry import (
     FAMILIES,
     NETWORKS,
     build,
@@ -23,7 +23,7 @@ def __getattr__(name):
     elif name in _BUILDERS:
         value = builder(_BUILDERS[name])
     elif name == "feature_maps":
-        from aa_keras.models.features import feature_maps as value
+        from aa_keras.models.feature_maps import feature_maps as value
     else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     globals()[name] = value

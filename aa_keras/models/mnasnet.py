@@ -7,18 +7,18 @@ import keras
 from keras import layers
 
 from aa_keras.layers import SqueezeExcite
-from aa_keras.models.attention import (
-    Attention,
-    convolution,
-    resolve_attention,
-    stage_convolution,
-    strided_size,
-)
 from aa_keras.models.parts import (
     batch_normalization,
     head,
     image_input,
     placement,
+)
+from aa_keras.models.spec import (
+    Attention,
+    convolution,
+    resolve_attention,
+    stage_convolution,
+    strided_size,
 )
 
 

@@ -12,9 +12,9 @@ import keras
 import keras_cv
 from keras import layers
 
-from aa_keras.models.attention import Attention, resolve_attention
 from aa_keras.models.parts import batch_normalization, placement
 from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet
+from aa_keras.models.spec import Attention, resolve_attention
 
 # The backbone's stages and what the pyramid makes of them, for images of 640 x 640.
 # level: (stage of the backbone, where it is not made from the level below)

@@ -5,13 +5,6 @@ import functools
 import keras
 from keras import layers
 
-from aa_keras.models.attention import (
-    Attention,
-    convolution,
-    resolve_attention,
-    stage_convolution,
-    strided_size,
-)
 from aa_keras.models.channel_attention import block_gate, stage_gate
 from aa_keras.models.parts import (
     Stage,
@@ -20,6 +13,13 @@ from aa_keras.models.parts import (
     image_input,
     parameter_free_shortcut,
     placement,
+)
+from aa_keras.models.spec import (
+    Attention,
+    convolution,
+    resolve_attention,
+    stage_convolution,
+    strided_size,
 )
 
 # After the stem (3x3, 16 filters); filters are multiplied by the width; outputs for

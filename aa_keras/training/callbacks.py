@@ -7,8 +7,8 @@ import time
 import keras
 import numpy as np
 
-from aa_keras.training import checkpoints
-from aa_keras.training.workdir import write_text
+from aa_keras import checkpoints
+from aa_keras.workdir import write_text
 
 
 class RunState(keras.callbacks.Callback):

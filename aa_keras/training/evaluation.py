@@ -7,8 +7,8 @@ from pathlib import Path
 import keras
 
 from aa_keras import config, data, layers  # noqa: F401  registers the layers
-from aa_keras.training.tasks import find_task, open_data
-from aa_keras.training.workdir import write_json
+from aa_keras.tasks.task import find_task, open_data
+from aa_keras.workdir import write_json
 
 
 @dataclasses.dataclass(frozen=True)

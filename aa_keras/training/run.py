@@ -7,10 +7,11 @@ from pathlib import Path
 import keras
 import tensorflow as tf
 
-from aa_keras import config, models
+from aa_keras import checkpoints, config, models
 from aa_keras.counting import count
-from aa_keras.data.pipeline import check_num_batches
-from aa_keras.training import checkpoints, distribution, provenance
+from aa_keras.data.classification_batches import check_num_batches
+from aa_keras.tasks.task import find_task, open_data
+from aa_keras.training import distribution, provenance
 from aa_keras.training.callbacks import (
     AverageWhileValidating,
     EpochSeeds,
@@ -21,8 +22,7 @@ from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
-from aa_keras.training.tasks import find_task, open_data
-from aa_keras.training.workdir import (
+from aa_keras.workdir import (
     held,
     read_result,
     refuse_other_run,

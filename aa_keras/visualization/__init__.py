@@ -8,10 +8,6 @@ from aa_keras.visualization.figures import (
     draw_relative_tables,
 )
 from aa_keras.visualization.page import write_attention_page
-from aa_keras.visualization.paper_figures import (
-    draw_accuracy_by_parameters,
-    draw_attention_share,
-)
 from aa_keras.visualization.projections import (
     Projections,
     augmented_layers,
@@ -42,8 +38,6 @@ __all__ = [
     "draw_relative_tables",
     "draw_heads",
     "draw_matrices",
-    "draw_accuracy_by_parameters",
-    "draw_attention_share",
     "write_attention_page",
     "AttentionMaps",
     "Projections",

@@ -11,9 +11,11 @@ import numpy as np
 from keras import ops
 
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.layers.interpolation import fit_table
-from aa_keras.layers.pooling import halve
-from aa_keras.layers.position_encodings import coordinate_encoding, sine_encoding
+from aa_keras.layers.attention.position_encodings import (
+    coordinate_encoding,
+    sine_encoding,
+)
+from aa_keras.layers.attention.resampling import fit_table, halve
 
 
 @dataclasses.dataclass(frozen=True)

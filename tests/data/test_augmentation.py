@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aa_keras.data import augmentation, extras
+from aa_keras.data import augmentation, mixing
 
 SEED = tf.constant([3, 5])
 
@@ -73,7 +73,7 @@ def test_eager_equals_tf_data(name):
 
 def test_rand_augment_is_keras_own():
     images = tf.cast(noise(4, 16, 16, 3), tf.float32)
-    layer = extras.SeededRandAugment(value_range=(0, 255), factor=0.7)
+    layer = mixing.SeededRandAugment(value_range=(0, 255), factor=0.7)
     changed = 0
     for number in range(6):
         layer.with_seed(tf.constant([number, 1]))
@@ -86,7 +86,7 @@ def test_rand_augment_is_keras_own():
 
 
 def test_rand_augment_is_a_function_of_the_seed():
-    images, apply = noise(4, 16, 16, 3), extras.rand_augment(0.5)
+    images, apply = noise(4, 16, 16, 3), mixing.rand_augment(0.5)
     inside = tf.data.Dataset.from_tensors(images).map(lambda x: apply(x, SEED))
     first = apply(images, SEED)
     np.testing.assert_allclose(first, inside.get_single_element(), atol=1e-3)
@@ -107,7 +107,7 @@ def test_mixed_labels_say_what_is_in_the_images(options, tolerance):
     labels = np.eye(classes, dtype=np.float32)
     # Image n is one in channel n: the mean over the pixels of a mix is its label.
     images = np.broadcast_to(labels[:, None, None], (classes, 16, 16, classes))
-    mix = extras.mix(**options)
+    mix = mixing.mix(**options)
     mixed = 0
     for number in range(8):
         batch = mix(tf.constant(images), tf.constant(labels), tf.constant([number, 2]))

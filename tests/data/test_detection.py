@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from aa_keras import data
-from aa_keras.data import detection
+from aa_keras.data import detection_batches as detection
 
 SIZE = 128
 

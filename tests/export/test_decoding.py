@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
-from aa_keras.export import decoding
+from aa_keras.data import served_decoding as decoding
 
 
 @pytest.fixture(scope="module")

@@ -10,12 +10,14 @@ import tensorflow as tf
 from sklearn.datasets import load_sample_images
 
 from aa_keras import data, export
-from aa_keras.export.detection import to_original
+from aa_keras.export.detector_signatures import to_original
 from aa_keras.models import retinanet
 
 SIZE = 64
 NAMES = ("cat", "dog", "größer")
-PREPROCESSING = data.detection.DetectionPreprocessing(SIZE, (0.5,) * 3, (0.25,) * 3)
+PREPROCESSING = data.detection_batches.DetectionPreprocessing(
+    SIZE, (0.5,) * 3, (0.25,) * 3
+)
 
 
 @pytest.mark.parametrize("size", [(427, 640), (640, 427), (1, 5000), (7, 3), (64, 64)])

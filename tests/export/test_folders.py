@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from aa_keras.export import ExportError
-from aa_keras.export.folders import publish, versions
+from aa_keras.export.publishing import publish, versions
 
 
 def write(folder):
@@ -107,7 +107,7 @@ def test_a_full_disk(tmp_path, run_python):
 
 HANG = """
 import sys, time
-from aa_keras.export.folders import publish
+from aa_keras.export.publishing import publish
 def write(folder):
     (folder / "part").write_text("half")
     print("writing", flush=True)

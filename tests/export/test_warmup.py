@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aa_keras.export.extras import prediction_log
+from aa_keras.export.assets import prediction_log
 
 
 def read(path):

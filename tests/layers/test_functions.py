@@ -5,10 +5,10 @@ import pytest
 from keras import ops
 
 from aa_keras.layers import attention_depths
-from aa_keras.layers.attention import combine_heads, split_heads
-from aa_keras.layers.fused import relative_windows
-from aa_keras.layers.interpolation import fit_table, resize_axis
-from aa_keras.layers.relative import rel_to_abs, relative_logits
+from aa_keras.layers.attention.fused import relative_windows
+from aa_keras.layers.attention.listing import combine_heads, split_heads
+from aa_keras.layers.attention.relative_logits import rel_to_abs, relative_logits
+from aa_keras.layers.attention.resampling import fit_table, resize_axis
 from tests import reference
 from tests.layers.comparison import draw
 

@@ -13,7 +13,7 @@ from aa_keras.layers import (
     fused,
     resize_relative_embeddings,
 )
-from aa_keras.layers.attention import listing_attention
+from aa_keras.layers.attention.listing import listing_attention
 from tests import reference
 from tests.layers.comparison import DEFAULTS, compare_fit, draw, randomize, reference_of
 

@@ -6,8 +6,8 @@ import pytest
 
 from aa_keras import models
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.models.networks import FAMILIES, NETWORKS
-from aa_keras.tables import network_counts
+from aa_keras.models.registry import FAMILIES, NETWORKS
+from aa_keras.paper.tables import network_counts
 
 PARAMETERS = {
     "ResNet34": 21_797_672,

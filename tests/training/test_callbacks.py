@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from aa_keras.training import checkpoints
+from aa_keras import checkpoints
 from aa_keras.training.callbacks import (
     AverageWhileValidating,
     EpochSeeds,
@@ -16,7 +16,7 @@ from aa_keras.training.callbacks import (
 )
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer
-from aa_keras.training.workdir import held
+from aa_keras.workdir import held
 
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": False, "clip_norm": None}
 X = np.random.default_rng(0).normal(size=(32, 3)).astype("f")

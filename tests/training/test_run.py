@@ -6,6 +6,7 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from aa_keras import config, training
+from aa_keras.tasks.task import open_data
 from aa_keras.training.run import make_plan
 from tests.training.processes import EXPERIMENT, ROOT, SETTINGS, table
 
@@ -24,7 +25,7 @@ def train(workdir, *overrides):
 
 def plan(*overrides, smoke=False, num_replicas=1):
     experiment = load(*overrides)
-    source, _ = training.tasks.open_data(experiment)
+    source, _ = open_data(experiment)
     return make_plan(experiment, source, smoke, num_replicas)
 
 

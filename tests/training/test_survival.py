@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from aa_keras.training import checkpoints
+from aa_keras import checkpoints
 from tests.training import processes
 from tests.training.processes import EXPERIMENT, kill, num_epochs, run, start
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aa_keras import visualization
+from aa_keras.paper import paper_figures
 
 
 def row(name, top1, params_m=None, mark="V", **more):
@@ -34,7 +34,7 @@ def test_accuracy_by_parameters_has_a_line_a_family():
         row("Net-50", 76.4, 25.56),
         row("AA-Net-50", 77.7, 25.81, mark="VD"),
     ]
-    figure = visualization.draw_accuracy_by_parameters(rows, title="Table")
+    figure = paper_figures.draw_accuracy_by_parameters(rows, title="Table")
     named, hollow = curves(figure)
     assert named == {
         "Net": [[21.8, 73.6], [25.56, 76.4]],
@@ -53,7 +53,7 @@ def test_attention_share_leaves_out_what_is_not_printed():
         row("0.25 none", None, figure=5),
         row("1.0 none", 71.1, figure=5),
     ]
-    figure = visualization.draw_attention_share(rows)
+    figure = paper_figures.draw_attention_share(rows)
     named, hollow = curves(figure)
     assert named == {
         "relative position encoding": [[0, 76.4], [0.25, 77.7], [1, 73.9]],

@@ -5,8 +5,9 @@ import re
 import shlex
 from pathlib import Path
 
-from aa_keras import config, counting, models, paper, tables
+from aa_keras import config, counting, models
 from aa_keras.data.sources import num_channels
+from aa_keras.paper import facts, tables
 
 COUNTS = ("params_m", "gflops")
 
@@ -32,7 +33,7 @@ def summarize(experiment):
     built = {"params_m": cost.params / 1e6, "gflops": cost.gflops_paper}
     claims = []
     for entry in experiment.paper:
-        claimed = dict(paper.find_row(entry.table, entry.row, entry.figure).paper)
+        claimed = dict(facts.find_row(entry.table, entry.row, entry.figure).paper)
         claims.append(
             {
                 **entry.model_dump(exclude_none=True),
@@ -134,7 +135,7 @@ def write_report(results="results", experiments="experiments", readme="README.md
     rows = tables.table_rows(experiments=experiments)
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
-        text += ["", f"## Table {number}. {paper.title(number)}", ""]
+        text += ["", f"## Table {number}. {facts.title(number)}", ""]
         text += [rows_as_markdown(part, runs)]
     path = Path(results) / "RESULTS.md"
     path.write_text("\n".join(text) + "\n")

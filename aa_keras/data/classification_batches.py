@@ -63,10 +63,10 @@ def build_training(
     augment = AUGMENTATIONS[augmentation]
     recolor, mix = _identity, _identity_of_pair
     if rand_augment or mixup or cutmix:
-        from aa_keras.data import extras
+        from aa_keras.data import mixing
 
-        recolor = extras.rand_augment(rand_augment) if rand_augment else recolor
-        mix = extras.mix(mixup, cutmix) if mixup or cutmix else mix
+        recolor = mixing.rand_augment(rand_augment) if rand_augment else recolor
+        mix = mixing.mix(mixup, cutmix) if mixup or cutmix else mix
     num_classes = len(source.class_names)
     num_batches = check_num_batches(source, split, batch_size)
     # Outside of the pipeline's functions, which would hold them as constants.

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from aa_keras.data.served_decoding import decode_picture
 from aa_keras.export import checking
 from aa_keras.export.converted import export_converted
-from aa_keras.export.decoding import decode_picture
-from aa_keras.export.folders import ExportError
+from aa_keras.export.publishing import ExportError
 from aa_keras.export.saved_model import export_saved_model
 from aa_keras.training import load_run
 

@@ -8,8 +8,8 @@ import inspect
 import keras
 import tensorflow as tf
 
-from aa_keras.export.decoding import decode_picture
-from aa_keras.export.network import build_network
+from aa_keras.data.served_decoding import decode_picture
+from aa_keras.export.serving_network import build_network
 
 TOP_K = 5
 

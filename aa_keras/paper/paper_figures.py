@@ -1,7 +1,7 @@
 """The paper's figures, drawn from rows of its tables.
 
-Rows are the plain dictionaries of `aa_keras.tables.table_rows`. A hollow marker is a
-number that was not read in a public source (mark M of the facts file).
+Rows are the plain dictionaries of `aa_keras.paper.tables.table_rows`. A hollow marker
+is a number that was not read in a public source (mark M of the facts file).
 """
 
 import re

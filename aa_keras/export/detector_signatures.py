@@ -5,8 +5,8 @@ Shape letters: B batch, H height, W width, C channels, K most boxes of an image.
 
 import tensorflow as tf
 
-from aa_keras.export.decoding import decode_picture
-from aa_keras.export.signatures import input_specs, refuse_no_pixels
+from aa_keras.data.served_decoding import decode_picture
+from aa_keras.export.classifier_signatures import input_specs, refuse_no_pixels
 
 
 def build_detection_signatures(model, preprocessing, class_names):
@@ -24,7 +24,7 @@ def build_detection_signatures(model, preprocessing, class_names):
 
     Args:
         model: A `models.RetinaNet`; its `prediction_decoder` says what is kept.
-        preprocessing: A `data.detection.DetectionPreprocessing`.
+        preprocessing: A `data.detection_batches.DetectionPreprocessing`.
         class_names: One text per class.
 
     Returns:

@@ -17,8 +17,8 @@ from typing import NamedTuple
 
 from keras import ops
 
-from aa_keras.layers.blocks import Parts, map_blocks, plan_grid
-from aa_keras.layers.interpolation import wide_float
+from aa_keras.layers.attention.resampling import wide_float
+from aa_keras.layers.attention.tiling import Parts, map_blocks, plan_grid
 
 # Upper bounds for the logits of a block and for the relative terms of a chunk of
 # blocks. Larger blocks leave the cache, smaller ones make poor products.

@@ -2,7 +2,7 @@
 
 import keras
 
-from aa_keras.layers.interpolation import fit_table
+from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.self_attention import SelfAttention
 
 

@@ -27,7 +27,7 @@ def task_name(experiment):
 
 def find_task(experiment):
     """The module of an experiment's task. Imported when asked for: KerasCV is slow."""
-    return importlib.import_module(f"aa_keras.training.{task_name(experiment)}")
+    return importlib.import_module(f"aa_keras.tasks.{task_name(experiment)}")
 
 
 def open_data(experiment):

@@ -4,8 +4,7 @@ import contextlib
 import json
 import os
 
-from aa_keras import config
-from aa_keras.training import checkpoints
+from aa_keras import checkpoints, config
 
 try:
     import fcntl

@@ -8,8 +8,8 @@ import math
 
 from keras import ops
 
-from aa_keras.layers.interpolation import wide_float
-from aa_keras.layers.relative import relative_logits
+from aa_keras.layers.attention.relative_logits import relative_logits
+from aa_keras.layers.attention.resampling import wide_float
 
 
 def split_heads(x, num_heads):

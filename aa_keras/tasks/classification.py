@@ -1,4 +1,4 @@
-"""What a run does that classifies images: see `training.tasks` for the contract."""
+"""What a run does that classifies images: see `tasks.task` for the contract."""
 
 import keras
 

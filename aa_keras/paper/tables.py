@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from aa_keras import counting, models, paper
+from aa_keras import counting, models
+from aa_keras.paper import facts
 
 
 def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
@@ -30,13 +31,13 @@ def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
     Raises:
         ValueError: if there is no such table.
     """
-    numbers = sorted({row.table for row in paper.rows()})
+    numbers = sorted({row.table for row in facts.rows()})
     if table is not None and table not in numbers:
         raise ValueError(f"table must be one of {numbers}; received {table!r}")
     found = find_experiments(experiments)
     return [
         _describe(row, found.get((row.table, row.row, row.figure)))
-        for row in paper.rows()
+        for row in facts.rows()
         if table in (None, row.table)
     ]
 

@@ -10,7 +10,7 @@ import dataclasses
 
 import tensorflow as tf
 
-from aa_keras.data.pipeline import (
+from aa_keras.data.classification_batches import (
     check_num_batches,
     decoded,
     repeat_epochs,

@@ -1,4 +1,4 @@
-"""What a run does that finds objects: see `training.tasks` for the contract."""
+"""What a run does that finds objects: see `tasks.task` for the contract."""
 
 import keras_cv
 import tensorflow as tf
@@ -6,13 +6,13 @@ import tensorflow as tf
 from aa_keras import data
 from aa_keras.models import retinanet  # noqa: F401  registers it for load_model
 
-PREPROCESSING = data.detection.DetectionPreprocessing
+PREPROCESSING = data.detection_batches.DetectionPreprocessing
 FINAL_ACTIVATION = None  # KerasCV's decoder takes logits
 
 
 def build_training(source, preprocessing, experiment, *, epochs):
     """Batches of `data.batch_size` for the range of `epochs`, one after the other."""
-    return data.detection.build_training(
+    return data.detection_batches.build_training(
         source,
         preprocessing,
         augmentation=experiment.data.augmentation,
@@ -25,7 +25,7 @@ def build_training(source, preprocessing, experiment, *, epochs):
 
 def build_validation(source, preprocessing, experiment):
     """Images without augmentation, for the losses: boxes in the network's pixels."""
-    return data.detection.build_training(
+    return data.detection_batches.build_training(
         source,
         preprocessing,
         augmentation="none",
@@ -38,7 +38,7 @@ def build_validation(source, preprocessing, experiment):
 
 def build_evaluation(source, preprocessing, experiment, *, split):
     """Every image of a split exactly once, boxes in pixels of the original image."""
-    return data.detection.build_evaluation(
+    return data.detection_batches.build_evaluation(
         source, preprocessing, split=split, batch_size=experiment.data.batch_size
     )
 

@@ -39,7 +39,7 @@ class Row:
 def facts() -> dict[str, Any]:
     """Returns the whole facts file."""
     text = (
-        importlib.resources.files("aa_keras").joinpath("paper.yaml").read_text("utf-8")
+        importlib.resources.files(__package__).joinpath("paper.yaml").read_text("utf-8")
     )
     return yaml.safe_load(text)
 

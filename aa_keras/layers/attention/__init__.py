@@ -1,0 +1,1 @@
+"""Self-attention over a map, as pure functions of tensors."""

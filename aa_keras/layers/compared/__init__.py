@@ -1,0 +1,1 @@
+"""The attention mechanisms that the paper compares with."""

@@ -1,0 +1,1 @@
+"""What a run learns: everything in which classification and detection differ."""
