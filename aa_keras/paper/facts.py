@@ -36,7 +36,7 @@ class Row:
 
 
 @functools.cache
-def facts() -> dict[str, Any]:
+def read_facts() -> dict[str, Any]:
     """Returns the whole facts file."""
     text = (
         importlib.resources.files(__package__).joinpath("paper.yaml").read_text("utf-8")
@@ -48,7 +48,7 @@ def facts() -> dict[str, Any]:
 def rows() -> tuple[Row, ...]:
     """Returns every row of Tables 1 to 8 and every point of Figure 5, in order."""
     return tuple(
-        _row(table, row) for table in facts()["tables"] for row in table["rows"]
+        _row(table, row) for table in read_facts()["tables"] for row in table["rows"]
     )
 
 
@@ -77,7 +77,7 @@ def find_row(table: int, row: str, figure: int | None = None) -> Row:
 
 def title(table: int) -> str:
     """Returns the heading of a table."""
-    return next(t["title"] for t in facts()["tables"] if t["table"] == table)
+    return next(t["title"] for t in read_facts()["tables"] if t["table"] == table)
 
 
 def _row(table, row):
