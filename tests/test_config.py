@@ -33,7 +33,7 @@ def write(tmp_path):
 def test_values_are_typed_and_defaults_filled_in(write):
     experiment = config.load(write(TEXT))
     assert experiment.name == "aa_wide_resnet_28_10"
-    assert experiment.model.attention.stages == [1, 2, 3]
+    assert experiment.model.attention.stages == (1, 2, 3)
     # YAML 1.1 reads 5e-4, without a dot, as text.
     assert experiment.train.optimizer.weight_decay == 0.0005
     assert experiment.train.optimizer.momentum == 0.9
@@ -55,6 +55,7 @@ def test_overrides_come_last_and_are_yaml(write):
         "model.attention.value_ratio": (0.1, None),
         "model.attention.num_heads": (8, None),
         "model.attention.stages": ([1, 2, 3], None),
+        "model.attention.position_encoding": ("relative", None),
     }
 
 
@@ -114,11 +115,15 @@ MISTAKES = {
     "no family": (("  name: wide_resnet\n", ""), ["model.name: missing", "resnet"]),
     "missing key": (("  width: 10\n", ""), ["model.width: missing"]),
     "wrong inside a list": (("[1, 2, 3]", "[1, b]"), ["stages.1", "'b'", "whole"]),
+    "key of a nested section": (
+        ("num_heads: 8", "heads: 8"),
+        ["model.attention.heads: unknown key", "did you mean 'num_heads'"],
+    ),
     "no list": (("[1, 2, 3]", "3"), ["attention.stages: received 3", "a list"]),
     "table 11": (("table: 1,", "table: 11,"), ["paper.0.table: received 11", "8"]),
     "a path for a name": (
         ("paper:", "name: ../x\npaper:"),
-        ["name: received '../x'", "letters, digits"],
+        ["name: received '../x'", "letters, digits and ._-"],
     ),
     "given twice": (("width: 10", "depth: 10"), ["'depth' is given twice"]),
     "not YAML": (("{table: 1,", "{table: 1]"), ["not valid YAML", "line 2"]),
