@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from aa_keras import config, paper
+from aa_keras import config, models, paper
 from aa_keras.data import augmentation, detection_batches
-from aa_keras.models import mnasnet, resnet, retinanet, wide_resnet
-from aa_keras.models.spec import resolve_attention
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
@@ -101,31 +99,35 @@ def test_the_header_makes_the_claims_of_the_paper(path):
 @pytest.mark.parametrize("path", PAPER_FILES, ids=name)
 def test_the_network_is_that_of_the_row(path):
     experiment = config.load(path)
-    model = experiment.model.model_dump(exclude_none=True)
-    model.pop("dropout", None)  # counts have none
-    defaults, stages = {
-        "wide_resnet": (wide_resnet.ATTENTION, wide_resnet.STAGES),
-        "mnasnet": (mnasnet.ATTENTION, mnasnet.STAGES),
-        "retinanet": (retinanet.ATTENTION, resnet.STAGES),
-        "resnet": (
-            resnet.ATTENTION["basic" if model.get("depth") == 34 else "bottleneck"],
-            resnet.STAGES,
-        ),
-    }[model["name"]]
-
-    def resolved(options):
-        options = dict(options)
-        attention = resolve_attention(options.get("attention"), defaults, len(stages))
-        return {**options, "attention": attention}
-
-    image_size = experiment.data.image_size
+    size = experiment.data.image_size
+    options = models.resolved_options(**experiment.model.model_dump())
     for row in map(row_of, experiment.paper):
         expected = dict(row.model)
-        assert expected.pop("input_shape") == [image_size, image_size, 3]
-        assert resolved(model) == resolved(expected)
-    if "attention" in model:  # written out, so that the file says all
-        fields = set(config.Attention.model_fields)
-        assert set(model["attention"]) == fields
+        assert expected.pop("input_shape") == [size, size, 3]
+        assert models.resolved_options(**expected) == options
+
+
+# Attention of the paper's networks, written out again: key ratio, value ratio, heads,
+# key depth of a head, stages and those at half the size.
+ATTENTION = {
+    "cifar100/aa_wide_resnet_28_10": (0.2, 0.1, 8, 20, [1, 2, 3], []),
+    "coco/aa_retinanet_101": (0.2, 0.1, 2, 20, [2, 3, 4], [2]),
+    "imagenet/aa_mnasnet_0.75": (0.1, 0.05, 4, 0, [3, 4, 5, 6, 7], [3]),
+    "imagenet/aa_resnet_34": (0.25, 0.25, 8, 20, [2, 3, 4], [2]),
+    "imagenet/aa_resnet_101": (0.2, 0.1, 8, 20, [2, 3, 4], [2]),
+    "imagenet/aa_resnet_50_ratio_0.75_none": (0.75, 0.75, 8, 20, [2, 3, 4], [2]),
+    "quickstart/digits_aa_resnet": (0.5, 0.25, 4, 0, [1, 2, 3], []),
+    "small/cifar100_aa_resnet_20": (0.25, 0.25, 4, 20, [2, 3], [2]),
+}
+
+
+@pytest.mark.parametrize("stem", ATTENTION)
+def test_attention_is_that_of_the_paper(stem):
+    experiment = config.load(ROOT / "experiments" / f"{stem}.yaml")
+    attention = models.resolved_options(**experiment.model.model_dump())["attention"]
+    *options, encoding = attention.values()
+    assert tuple(options) == ATTENTION[stem]
+    assert encoding == ("none" if stem.endswith("_none") else "relative")
 
 
 def test_a_network_and_its_counterparts_share_a_recipe(experiments):
@@ -208,10 +210,10 @@ def test_images_are_cut_for_evaluation_on_imagenet_alone(experiments):
 
 def test_the_small_runs_differ_in_attention_alone():
     plain, augmented = (
-        config.flatten(config.load(ROOT / "experiments" / "small" / f"{stem}.yaml"))
+        config.load(ROOT / "experiments" / "small" / f"{stem}.yaml")
         for stem in ("cifar100_resnet_20", "cifar100_aa_resnet_20")
     )
-    differing = {k for k in augmented if augmented[k] != plain.get(k)} - {"name"}
+    differing = config.differences(plain, augmented, ignore=["name"])
     assert differing
     assert all(key.startswith("model.attention.") for key in differing)
 

@@ -1,13 +1,28 @@
-"""YAML in, a checked and frozen `Experiment` out, and back."""
+"""Experiments as YAML files, as flat dicts to compare, and as hashes."""
 
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import pydantic
 import yaml
 
-from aa_keras.config.mistakes import ConfigError, explain, one_line, short
 from aa_keras.config.schema import Experiment
+from aa_keras.options import check, short
+
+# Keys that say where data lies, which changes no result.
+PATH_KEYS = frozenset({"data.data_dir", "data.download"})
+# Keys that change what a run stores, shows or costs, but not its result.
+HOUSEKEEPING_KEYS = frozenset(
+    f"train.{k}"
+    for k in ("attention_maps_every", "keep_checkpoints", "steps_per_execution")
+)
+
+
+class ConfigError(ValueError):
+    """A mistake in an experiment file, reported as a single line."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -31,19 +46,20 @@ _Loader.add_implicit_resolver(
 )
 
 
-def load(path, overrides=()):
+def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     """Reads an experiment file.
 
     Args:
-        path: A YAML file. Its top-level `base:` may name another file, relative to
-            its own folder, whose values it overrides (one level, no deeper).
-        overrides: Strings `"train.epochs=2"`, applied last; values are YAML.
+        path: string or path of a YAML file. Its top-level `base:` may name another
+            file, relative to its own folder, whose values it overrides (one level).
+        overrides: iterable of str, such as `"train.epochs=2"`, applied last. Values
+            are YAML.
 
     Returns:
-        An `Experiment`. Its name is the file's stem unless the file gives one.
+        An `Experiment`. Its name defaults to the stem of the file's name.
 
     Raises:
-        ConfigError: With one line that names file, key, value and what is allowed.
+        ConfigError: in one line with the file, the key, the value and what is allowed.
     """
     path = Path(path)
     values = _read(path)
@@ -60,32 +76,55 @@ def load(path, overrides=()):
     for override in overrides:
         _override(values, override)
     try:
-        return Experiment.model_validate(values)
-    except pydantic.ValidationError as error:
-        # A misspelt key is also a missing one: the first names the mistake.
-        errors = sorted(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-        first, *others = errors
-        more = f" (and {len(others)} more)" if others else ""
-        raise ConfigError(f"{path}: {explain(first)}{more}") from None
+        return check(Experiment, values)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
 
 
-def dump(experiment):
-    """The experiment as YAML text, all defaults written out; `load` reads it back."""
+def dump(experiment: Experiment) -> str:
+    """Returns the experiment as YAML text with all defaults, which `load` reads."""
     values = experiment.model_dump(mode="json", exclude_none=True)
     return yaml.safe_dump(values, sort_keys=False)
 
 
-def flatten(experiment):
-    """The experiment as `{"train.epochs": 30, ...}`, to compare two of them."""
+def flatten(experiment: Experiment) -> dict[str, Any]:
+    """Returns the experiment as `{"train.epochs": 30, ...}`."""
 
     def walk(prefix, value):
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             for key, inner in value.items():
                 yield from walk(f"{prefix}.{key}" if prefix else key, inner)
         else:
             yield prefix, value
 
     return dict(walk("", experiment.model_dump(mode="json", exclude_none=True)))
+
+
+def differences(
+    first: Experiment, second: Experiment, ignore: Iterable[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Returns the keys in which two experiments differ, with both values.
+
+    Args:
+        first: Experiment.
+        second: Experiment.
+        ignore: iterable of str, keys to leave out, such as `PATH_KEYS`.
+
+    Returns:
+        Dict from keys as in `flatten` to pairs; `None` stands for an absent value.
+    """
+    one, other = flatten(first), flatten(second)
+    return {
+        key: (one.get(key), other.get(key))
+        for key in sorted((one.keys() | other.keys()) - set(ignore))
+        if one.get(key) != other.get(key)
+    }
+
+
+def digest(experiment: Experiment) -> str:
+    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`."""
+    values = {k: v for k, v in flatten(experiment).items() if k not in PATH_KEYS}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path):
@@ -96,7 +135,7 @@ def _read(path):
     except UnicodeDecodeError:
         raise ConfigError(f"{path}: not a text file in UTF-8") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {one_line(error)}") from None
+        raise ConfigError(f"{path}: not valid YAML: {_one_line(error)}") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}: received {short(values)}; allowed: the keys "
@@ -129,5 +168,9 @@ def _override(values, override):
         values[last] = yaml.load(text, _Loader)
     except yaml.YAMLError as error:
         raise ConfigError(
-            f"--set: {key}: received {text!r}, not valid YAML: {one_line(error)}"
+            f"--set: {key}: received {text!r}, not valid YAML: {_one_line(error)}"
         ) from None
+
+
+def _one_line(error):
+    return " ".join(str(error).split())

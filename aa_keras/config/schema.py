@@ -1,19 +1,24 @@
-"""What an experiment file may hold, section by section."""
+"""The sections of an experiment file."""
 
 from typing import Annotated, Literal
 
 import pydantic
 import pydantic_core
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-Positive = Annotated[int, Field(ge=1)]
-Fraction = Annotated[float, Field(ge=0, lt=1)]
+from aa_keras.models import spec
+from aa_keras.options import (
+    NonNegative,
+    NonNegativeFloat,
+    Positive,
+    PositiveFloat,
+    Rate,
+    Section,
+    Share,
+)
 
-
-class Section(BaseModel):
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
-    )
+# A name becomes a file name.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class PaperRow(Section):
@@ -24,49 +29,8 @@ class PaperRow(Section):
     figure: Literal[5] | None = None
 
 
-class Attention(Section):
-    """Which convolutions are augmented, and how; left out: the family's own choice."""
-
-    key_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    value_ratio: Annotated[float, Field(gt=0, le=1)] | None = None
-    num_heads: Positive | None = None
-    min_key_depth_per_head: Annotated[int, Field(ge=0)] | None = None
-    stages: list[Positive] | None = None
-    downsampled_stages: list[Positive] | None = None
-    position_encoding: Literal["relative", "none", "sine", "coordconv"] | None = None
-
-
-class Network(Section):
-    name: str
-    classes: Annotated[int, Field(ge=2)]
-    attention: Attention | None = None
-    channel_attention: Literal["se", "ge", "bam", "cbam"] | None = None
-
-
-class ResNet(Network):
-    name: Literal["resnet"]
-    depth: Positive
-
-
-class WideResNet(Network):
-    name: Literal["wide_resnet"]
-    depth: Positive
-    width: Positive
-
-
-class MnasNet(Network):
-    name: Literal["mnasnet"]
-    width_multiplier: Annotated[float, Field(gt=0)] = 1.0
-    dropout: Fraction = 0.0
-
-
-class RetinaNet(Network):
-    name: Literal["retinanet"]
-    depth: Positive
-
-
 class Data(Section):
-    """The images: which, where they lie, and what is done to them.
+    """The images, their folder, and their processing.
 
     The `*_options` are the arguments of the functions of `aa_keras.data`.
     """
@@ -79,13 +43,13 @@ class Data(Section):
     ] = "none"
     data_dir: str | None = None
     download: bool = False
-    validation_examples: Annotated[int, Field(ge=0)] = 0
+    validation_examples: NonNegative = 0
     corrupt_images: Literal["stop", "skip"] = "stop"
-    central_crop: Annotated[float, Field(gt=0, le=1)] | None = None
-    scale_range: list[Annotated[float, Field(gt=0)]] = [0.8, 1.2]
-    rand_augment: Annotated[float, Field(gt=0, le=1)] | None = None
-    mixup: Annotated[float, Field(gt=0)] | None = None
-    cutmix: Annotated[float, Field(gt=0, le=1)] | None = None
+    central_crop: Share | None = None
+    scale_range: list[PositiveFloat] = Field(default=[0.8, 1.2])
+    rand_augment: Share | None = None
+    mixup: PositiveFloat | None = None
+    cutmix: Share | None = None
 
     @pydantic.field_validator("scale_range")
     @classmethod
@@ -98,79 +62,72 @@ class Data(Section):
 
     @property
     def source_options(self):
-        return self.model_dump(
-            include={
-                "name",
-                "data_dir",
-                "download",
-                "validation_examples",
-                "corrupt_images",
-            }
-        )
+        return self._pick("name download data_dir validation_examples corrupt_images")
 
     @property
     def preprocessing_options(self):
-        return self.model_dump(include={"image_size", "central_crop"})
+        return self._pick("image_size central_crop")
 
     @property
     def training_options(self):
-        return self.model_dump(
-            include={"augmentation", "batch_size", "rand_augment", "mixup", "cutmix"}
-        )
+        return self._pick("augmentation batch_size rand_augment mixup cutmix")
 
     @property
     def detection_options(self):
-        return self.model_dump(include={"augmentation", "batch_size", "scale_range"})
+        return self._pick("augmentation batch_size scale_range")
+
+    def _pick(self, keys):
+        return self.model_dump(include=set(keys.split()))
 
 
-class SGD(Section):
+class Optimizer(Section):
+    name: str
+    learning_rate_per_256: PositiveFloat
+    weight_decay: NonNegativeFloat = 0.0
+    clip_norm: PositiveFloat | None = None
+
+
+class SGD(Optimizer):
     name: Literal["sgd"]
-    learning_rate_per_256: Annotated[float, Field(gt=0)]
-    momentum: Fraction = 0.9
+    momentum: Rate = 0.9
     nesterov: bool = False
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
 
 
-class RMSProp(Section):
+class RMSProp(Optimizer):
     name: Literal["rmsprop"]
-    learning_rate_per_256: Annotated[float, Field(gt=0)]
-    decay: Fraction = 0.9
-    momentum: Fraction = 0.9
-    epsilon: Annotated[float, Field(gt=0)] = 1e-3
-    weight_decay: Annotated[float, Field(ge=0)] = 0.0
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    decay: Rate = 0.9
+    momentum: Rate = 0.9
+    epsilon: PositiveFloat = 1e-3
 
 
-class AdamW(Section):
+class AdamW(Optimizer):
     name: Literal["adamw"]
-    learning_rate_per_256: Annotated[float, Field(gt=0)]
-    weight_decay: Annotated[float, Field(ge=0)] = 0.05
-    clip_norm: Annotated[float, Field(gt=0)] | None = None
+    weight_decay: NonNegativeFloat = 0.05
 
 
-class Constant(Section):
+class Schedule(Section):
+    name: str
+    warmup_epochs: NonNegativeFloat = 0
+
+
+class Constant(Schedule):
     name: Literal["constant"]
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
 
 
-class Cosine(Section):
+class Cosine(Schedule):
     name: Literal["cosine"]
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
 
 
-class Step(Section):
+class Step(Schedule):
     name: Literal["step"]
-    epochs: list[Annotated[float, Field(gt=0)]]
+    epochs: list[PositiveFloat]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
 
 
-class Exponential(Section):
+class Exponential(Schedule):
     name: Literal["exponential"]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.97
-    every_epochs: Annotated[float, Field(gt=0)] = 2.4
-    warmup_epochs: Annotated[float, Field(ge=0)] = 0
+    every_epochs: PositiveFloat = 2.4
 
 
 class Train(Section):
@@ -183,22 +140,21 @@ class Train(Section):
     deterministic: bool = False
     jit_compile: bool | None = None
     mixed_precision: Literal["float16", "bfloat16"] | None = None
-    label_smoothing: Fraction = 0.0
+    label_smoothing: Rate = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
-    attention_maps_every: Annotated[int, Field(ge=0)] = 0  # epochs; 0 is never
+    attention_maps_every: NonNegative = 0  # epochs; 0 is never
 
 
 class Experiment(Section):
-    """One run: what is built, on which data, trained how. Plain data, frozen."""
+    """One run: the network, its data and its training. Plain data, frozen."""
 
-    name: str
-    paper: list[PaperRow] = []
-    model: Annotated[
-        ResNet | WideResNet | MnasNet | RetinaNet, Field(discriminator="name")
-    ]
+    name: Name
+    smoke: bool = False  # a short trial whose numbers mean nothing
+    paper: list[PaperRow] = Field(default=[])
+    model: spec.AnyNetwork
     data: Data
     train: Train

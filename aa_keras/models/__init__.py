@@ -1,31 +1,23 @@
 """The paper's networks: `build`, a function for each ready network, their builders.
 
-Families are imported when they are first built, RetinaNet's KerasCV above all.
+Importing this is light: Keras is imported when a network is built.
 """
 
-from aa_keras.models.registry import (
-    FAMILIES,
-    NETWORKS,
-    build,
-    builder,
-    list_models,
-    network,
-)
+import importlib
 
-_BUILDERS = {function: family for family, (_, function, *_) in FAMILIES.items()}
+from aa_keras.models import registry
+from aa_keras.models.registry import *  # noqa: F403
 
-__all__ = ["build", "list_models", "feature_maps", *_BUILDERS, *NETWORKS]
+_MODULES = {f"build_{name}": module for name, module in registry.FAMILIES.items()}
+_MODULES["feature_maps"] = "aa_keras.models.feature_maps"
+
+__all__ = [*registry.__all__, *_MODULES]
 
 
 def __getattr__(name):
-    if name in NETWORKS:
-        value = network(name)
-    elif name in _BUILDERS:
-        value = builder(_BUILDERS[name])
-    elif name == "feature_maps":
-        from aa_keras.models.feature_maps import feature_maps as value
-    else:
+    if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_MODULES[name]), name)
     globals()[name] = value
     return value
 

@@ -6,14 +6,14 @@ import keras
 
 
 def feature_maps(model, stages=None) -> keras.Model:
-    """Returns a model that gives the output of stages, for detection and the like.
+    """Returns a model that returns the output of stages, for detection and the like.
 
     It shares its weights with `model`.
 
     Args:
-        model: a model of `aa_keras.models` but RetinaNet.
-        stages: numbers of stages as in the family's stage table, counted from 1; all
-            if left out.
+        model: `keras.Model`, a network of `aa_keras.models` but RetinaNet.
+        stages: sequence of int, the stages as in the family's stage table, counted
+            from 1. Defaults to `None`, all stages.
 
     Returns:
         A `keras.Model` from images to a dict of `"stage<n>"` and feature maps (batch,
@@ -38,7 +38,7 @@ def feature_maps(model, stages=None) -> keras.Model:
     missing = [stage for stage in stages if stage not in outputs]
     if missing or not stages:
         raise ValueError(
-            f"stages must be among {sorted(outputs)} of {model.name}; received {stages}"
+            f"stages: received {stages}; allowed: {sorted(outputs)} of {model.name}"
         )
     return keras.Model(
         model.input,

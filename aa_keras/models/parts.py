@@ -1,6 +1,4 @@
-"""What the families share: input, normalisation, shortcut, head."""
-
-import dataclasses
+"""What the families share: input, convolution, normalisation, shortcut, head."""
 
 import keras
 from keras import layers, ops
@@ -9,33 +7,11 @@ CLASSIFIER_INITIALIZER = {
     "class_name": "RandomNormal",
     "config": {"mean": 0.0, "stddev": 0.01},
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class Stage:
-    """One row of a stage table.
-
-    Args:
-        filters: the width of the stage's blocks.
-        strides: the strides of its first block.
-        attention: the paper's placement: `None`, `"full"`, or `"half"` for attention
-            on a map of half the height and width.
-    """
-
-    filters: int
-    strides: int
-    attention: str | None
-
-
-def placement(stages) -> dict[str, tuple[int, ...]]:
-    """Returns `stages` and `downsampled_stages` as the stage table has them."""
-    numbered = list(enumerate(stages, start=1))
-    return {
-        "stages": tuple(n for n, stage in numbered if stage.attention),
-        "downsampled_stages": tuple(
-            n for n, stage in numbered if stage.attention == "half"
-        ),
-    }
+# The initial kernels of Wide-ResNet and MnasNet: a normal with variance 2 / fan_out.
+FAN_OUT_INITIALIZER = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
+}
 
 
 def image_input(input_shape) -> keras.KerasTensor:
@@ -53,20 +29,29 @@ def image_input(input_shape) -> keras.KerasTensor:
     input_shape = tuple(input_shape)
     if len(input_shape) != 3 or input_shape[-1] is None:
         raise ValueError(
-            "input_shape must be (height, width, channels); height and width may be "
-            f"None; received {input_shape}"
+            f"input_shape: received {input_shape}; allowed: (height, width, channels), "
+            "where height and width may be None"
         )
     return keras.Input(input_shape, name="image")
 
 
-def batch_normalization(name, *, gamma="ones", momentum=0.9, epsilon=1e-5):
+def convolution(filters, kernel_size, strides=1, **kwargs) -> keras.layers.Conv2D:
+    """Returns a convolution with "same" padding and no bias: a batch norm follows."""
+    return layers.Conv2D(
+        filters, kernel_size, strides, padding="same", use_bias=False, **kwargs
+    )
+
+
+def batch_normalization(
+    name, *, gamma="ones", momentum=0.9, epsilon=1e-5
+) -> keras.layers.BatchNormalization:
     """Returns batch normalisation with the constants of the TPU ResNet code."""
     return layers.BatchNormalization(
         momentum=momentum, epsilon=epsilon, gamma_initializer=gamma, name=name
     )
 
 
-def parameter_free_shortcut(x, filters, strides, name):
+def parameter_free_shortcut(x, filters, strides, name) -> keras.KerasTensor:
     """Returns `x` average-pooled by `strides` and zero-padded to `filters` channels.
 
     Wide-ResNet has 36.3 M parameters, as in the paper's Table 1, with this shortcut
@@ -83,49 +68,45 @@ def parameter_free_shortcut(x, filters, strides, name):
     return x
 
 
+POOLINGS = {
+    None: None,
+    "avg": layers.GlobalAveragePooling2D,
+    "max": layers.GlobalMaxPooling2D,
+}
+
+
 def head(
     x,
+    options,
     *,
     include_top,
     pooling,
-    classes,
     classifier_activation,
-    dropout=0.0,
     kernel_initializer=CLASSIFIER_INITIALIZER,
-):
-    """Returns the output of a classification network on the last feature map `x`.
+) -> keras.KerasTensor:
+    """Returns the output of a classification network on its last feature map.
 
     Args:
-        x: the feature map, (batch, height, width, channels).
-        include_top: whether to end in global average pooling and a dense layer.
-        pooling: without the top: `None` for the feature map, `"avg"` or `"max"`.
-        classes: number of classes.
-        classifier_activation: activation of the dense layer; `None` for logits.
-        dropout: rate of the dropout before the dense layer.
-        kernel_initializer: initializer of the dense layer.
+        x: tensor (batch, height, width, channels).
+        options: the network's options, with `classes` and `dropout`.
+        include_top: see `aa_keras.models.build`, also for the next two.
+        pooling: see there.
+        classifier_activation: see there.
+        kernel_initializer: the initializer of the dense layer.
 
     Raises:
-        ValueError: for an unknown `pooling` or fewer than one class.
+        ValueError: for an unknown `pooling`.
     """
-    poolings = {
-        None: None,
-        "avg": layers.GlobalAveragePooling2D,
-        "max": layers.GlobalMaxPooling2D,
-    }
-    if pooling not in poolings:
-        raise ValueError(
-            f"pooling must be one of {list(poolings)}; received {pooling!r}"
-        )
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
     if not include_top:
-        return x if pooling is None else poolings[pooling](name=f"{pooling}_pool")(x)
-    if not isinstance(classes, int) or classes < 1:
-        raise ValueError(f"classes must be a positive integer; received {classes!r}")
+        return x if pooling is None else POOLINGS[pooling](name=f"{pooling}_pool")(x)
     x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    if dropout:
-        x = layers.Dropout(dropout, name="dropout")(x)
-    # float32 whatever the policy: a softmax, or a loss on logits, loses digits below.
+    if options.dropout:
+        x = layers.Dropout(options.dropout, name="dropout")(x)
+    # float32 in every policy: a softmax, or a loss on logits, loses digits below.
     return layers.Dense(
-        classes,
+        options.classes,
         activation=classifier_activation,
         kernel_initializer=kernel_initializer,
         dtype="float32",

@@ -1,108 +1,56 @@
-"""Every ready network: its name, its family, and what it fixes.
+"""Every ready network, one line each, and `build` for any network of a family.
 
 Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM and
-CBAM the modules of those names. `aa_keras.models.AAResNet50(...)` builds one in the
-manner of `keras.applications`, `aa_keras.models.build("resnet", depth=50, ...)` any
-network of a family.
+CBAM the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds one, in
+the manner of `keras.applications`. A family's module is imported when it is used,
+because RetinaNet's KerasCV loads slowly.
 """
 
 import importlib
-import inspect
 import os
+from functools import partial
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
-# family: module, builder, default input shape, default number of classes
+if TYPE_CHECKING:
+    import keras
+
+# Module of each family: it has the functions `build_<family>` and `resolve`.
 FAMILIES = {
-    "resnet": ("resnet", "build_resnet", (224, 224, 3), 1000),
-    "wide_resnet": ("wide_resnet", "build_wide_resnet", (32, 32, 3), 100),
-    "mnasnet": ("mnasnet", "build_mnasnet", (224, 224, 3), 1000),
-    "retinanet": ("retinanet", "build_retinanet", (640, 640, 3), 90),
-}
-SMALL = {"input_shape": (32, 32, 3), "classes": 10}
-AA = {"attention": {}}
-SE = {"channel_attention": "se"}
-GE = {"channel_attention": "ge"}
-BAM = {"channel_attention": "bam"}
-CBAM = {"channel_attention": "cbam"}
-
-# name: family, options of its builder
-NETWORKS = {
-    "ResNet34": ("resnet", {"depth": 34}),
-    "SEResNet34": ("resnet", {"depth": 34, **SE}),
-    "AAResNet34": ("resnet", {"depth": 34, **AA}),
-    "ResNet50": ("resnet", {"depth": 50}),
-    "SEResNet50": ("resnet", {"depth": 50, **SE}),
-    "GEResNet50": ("resnet", {"depth": 50, **GE}),
-    "BAMResNet50": ("resnet", {"depth": 50, **BAM}),
-    "CBAMResNet50": ("resnet", {"depth": 50, **CBAM}),
-    "AAResNet50": ("resnet", {"depth": 50, **AA}),
-    "ResNet101": ("resnet", {"depth": 101}),
-    "SEResNet101": ("resnet", {"depth": 101, **SE}),
-    "AAResNet101": ("resnet", {"depth": 101, **AA}),
-    "ResNet152": ("resnet", {"depth": 152}),
-    "SEResNet152": ("resnet", {"depth": 152, **SE}),
-    "AAResNet152": ("resnet", {"depth": 152, **AA}),
-    "WideResNet28x10": ("wide_resnet", {"depth": 28, "width": 10}),
-    "GEWideResNet28x10": ("wide_resnet", {"depth": 28, "width": 10, **GE}),
-    "SEWideResNet28x10": ("wide_resnet", {"depth": 28, "width": 10, **SE}),
-    "AAWideResNet28x10": ("wide_resnet", {"depth": 28, "width": 10, **AA}),
-    "MnasNet075": ("mnasnet", {"width_multiplier": 0.75}),
-    "AAMnasNet075": ("mnasnet", {"width_multiplier": 0.75, **AA}),
-    "MnasNet100": ("mnasnet", {"width_multiplier": 1.0}),
-    "AAMnasNet100": ("mnasnet", {"width_multiplier": 1.0, **AA}),
-    "MnasNet125": ("mnasnet", {"width_multiplier": 1.25}),
-    "AAMnasNet125": ("mnasnet", {"width_multiplier": 1.25, **AA}),
-    "MnasNet140": ("mnasnet", {"width_multiplier": 1.4}),
-    "AAMnasNet140": ("mnasnet", {"width_multiplier": 1.4, **AA}),
-    "RetinaNet50": ("retinanet", {"depth": 50}),
-    "SERetinaNet50": ("retinanet", {"depth": 50, **SE}),
-    "AARetinaNet50": ("retinanet", {"depth": 50, **AA}),
-    "RetinaNet101": ("retinanet", {"depth": 101}),
-    "SERetinaNet101": ("retinanet", {"depth": 101, **SE}),
-    "AARetinaNet101": ("retinanet", {"depth": 101, **AA}),
-    # Small relatives, not in the paper.
-    "ResNet20": ("resnet", {"depth": 20, **SMALL}),
-    "AAResNet20": ("resnet", {"depth": 20, **SMALL, **AA}),
-    "ResNet56": ("resnet", {"depth": 56, **SMALL}),
-    "AAResNet56": ("resnet", {"depth": 56, **SMALL, **AA}),
-    "WideResNet16x4": ("wide_resnet", {"depth": 16, "width": 4}),
-    "AAWideResNet16x4": ("wide_resnet", {"depth": 16, "width": 4, **AA}),
+    "resnet": "aa_keras.models.resnet",
+    "wide_resnet": "aa_keras.models.wide_resnet",
+    "mnasnet": "aa_keras.models.mnasnet",
+    "retinanet": "aa_keras.models.retinanet",
 }
 
 
-def list_models() -> list[str]:
-    """Returns the names of the ready networks, each a function of `aa_keras.models`."""
-    return list(NETWORKS)
-
-
-def builder(family):
-    """Returns the function that builds networks of a family.
-
-    Raises:
-        ValueError: if there is no such family.
-    """
-    if family not in FAMILIES:
-        raise ValueError(f"name must be one of {list(FAMILIES)}; received {family!r}")
-    module, function, *_ = FAMILIES[family]
-    return getattr(importlib.import_module(f"aa_keras.models.{module}"), function)
-
-
-def build(name, *, input_shape, classes, **options):
+def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
     """Builds a network of a family.
 
     Args:
-        name: the family, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
-        input_shape: (height, width, channels) of the images.
-        classes: number of classes.
-        **options: what the family's builder takes: `depth`, `width`,
-            `width_multiplier`, `attention`, `channel_attention`,
-            `classifier_activation`, `dropout` and others.
+        name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
+        weights: path of a weights file. Defaults to `None`, random weights; there
+            are no pretrained ones.
+        **options: the options of the family in `aa_keras.models.spec`, and:
+            input_shape: (height, width, channels) of the images; height and width may
+                be `None`.
+            include_top: bool, whether to end in global pooling and the classifier.
+                Defaults to `True`.
+            pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults
+                to `None`, the last feature map.
+            classifier_activation: string or function, `None` for logits. Defaults to
+                `"softmax"`.
+            max_size: (height, width) of the largest image, needed where `input_shape`
+                leaves them open and the position encoding is relative.
+            A RetinaNet has neither top nor `pooling`, and returns logits.
 
     Returns:
-        A `keras.Model`.
+        A `keras.Model` from images (batch, height, width, channels) to (batch,
+        classes). For a RetinaNet see `build_retinanet`.
 
     Raises:
-        ValueError: for an unknown family or option, or a value that the builder
-            refuses.
+        ValueError: in one line, for an unknown family or option, a value out of range,
+            or attention that does not fit the stages or filters.
 
     Example:
 
@@ -110,94 +58,86 @@ def build(name, *, input_shape, classes, **options):
     ...     "resnet", depth=20, input_shape=(32, 32, 3), classes=10, attention={}
     ... )
     """
-    function = builder(name)
-    allowed = set(inspect.signature(function).parameters) - {"input_shape", "classes"}
-    unknown = sorted(set(options) - allowed)
-    if unknown:
-        raise ValueError(
-            f"options of {name!r} must be among {sorted(allowed)}; "
-            f"received {unknown[0]!r}"
-        )
-    return function(input_shape=input_shape, classes=classes, **options)
-
-
-def network(name):
-    """Returns the function of a ready network, in the manner of keras.applications.
-
-    Args:
-        name: one of `list_models()`.
-
-    Raises:
-        KeyError: if there is no network of that name.
-    """
-    family, fixed = NETWORKS[name]
-    _, _, default_shape, default_classes = FAMILIES[family]
-    default_shape = fixed.get("input_shape", default_shape)
-    default_classes = fixed.get("classes", default_classes)
-
-    def build_network(
-        include_top=True,
-        *,
-        classes=default_classes,
-        input_shape=default_shape,
-        pooling=None,
-        weights=None,
-        classifier_activation="softmax",
-        **options,
-    ):
-        return _build_with_weights(
-            family,
-            weights,
-            {
-                **fixed,
-                "include_top": include_top,
-                "classes": classes,
-                "input_shape": input_shape,
-                "pooling": pooling,
-                "classifier_activation": classifier_activation,
-                **options,
-            },
-        )
-
-    def build_detector(
-        *, classes=default_classes, input_shape=default_shape, weights=None, **options
-    ):
-        return _build_with_weights(
-            family,
-            weights,
-            {**fixed, "classes": classes, "input_shape": input_shape, **options},
-        )
-
-    function = build_detector if family == "retinanet" else build_network
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = _describe(name, family, fixed)
-    return function
-
-
-def _build_with_weights(family, weights, options):
+    builder = getattr(family_module(name), f"build_{name}")
     if weights is not None and not os.path.exists(weights):
         raise ValueError(
-            "weights must be None or the path of a weights file, no pretrained ones "
-            f"exist; received {weights!r}"
+            f"weights: received {weights!r}; allowed: None or the path of a weights "
+            "file, no pretrained ones exist"
         )
-    model = build(family, **options)
+    model = builder(**options)
     if weights is not None:
         model.load_weights(weights)
     return model
 
 
-def _describe(name, family, fixed):
-    _, function, *_ = FAMILIES[family]
-    options = ", ".join(f"{key}={value!r}" for key, value in fixed.items())
-    return f"""Builds {name}: `aa_keras.models.{function}({options})`.
+def resolved_options(name: str, **options: Any) -> dict[str, Any]:
+    """Returns all options of a network as plain data, with the family's values.
 
     Args:
-        weights: `None` for random ones, or the path of a weights file.
-        **options: see `{function}` for these and the other arguments.
-
-    Returns:
-        A `keras.Model`.
+        name: string, the family.
+        **options: the options of the family in `aa_keras.models.spec`.
 
     Raises:
-        ValueError: if `weights` is not a file, or what `{function}` refuses.
+        ValueError: in one line, as `build`.
     """
+    return family_module(name).resolve(options).model_dump(mode="json")
+
+
+def list_models() -> list[str]:
+    """Returns the names of the ready networks, each a function of `aa_keras.models`."""
+    return [k for k, value in globals().items() if isinstance(value, partial)]
+
+
+def family_module(name: str) -> ModuleType:
+    """Imports and returns the module of a family."""
+    if name not in FAMILIES:
+        raise ValueError(f"name: received {name!r}; allowed: {list(FAMILIES)}")
+    return importlib.import_module(FAMILIES[name])
+
+
+_SE, _GE, _BAM, _CBAM = ({"channel_attention": k} for k in ("se", "ge", "bam", "cbam"))
+_SMALL: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
+
+ResNet34 = partial(build, "resnet", depth=34)
+SEResNet34 = partial(build, "resnet", depth=34, **_SE)
+AAResNet34 = partial(build, "resnet", depth=34, attention={})
+ResNet50 = partial(build, "resnet", depth=50)
+SEResNet50 = partial(build, "resnet", depth=50, **_SE)
+GEResNet50 = partial(build, "resnet", depth=50, **_GE)
+BAMResNet50 = partial(build, "resnet", depth=50, **_BAM)
+CBAMResNet50 = partial(build, "resnet", depth=50, **_CBAM)
+AAResNet50 = partial(build, "resnet", depth=50, attention={})
+ResNet101 = partial(build, "resnet", depth=101)
+SEResNet101 = partial(build, "resnet", depth=101, **_SE)
+AAResNet101 = partial(build, "resnet", depth=101, attention={})
+ResNet152 = partial(build, "resnet", depth=152)
+SEResNet152 = partial(build, "resnet", depth=152, **_SE)
+AAResNet152 = partial(build, "resnet", depth=152, attention={})
+WideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10)
+GEWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, **_GE)
+SEWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, **_SE)
+AAWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, attention={})
+MnasNet075 = partial(build, "mnasnet", width_multiplier=0.75)
+AAMnasNet075 = partial(build, "mnasnet", width_multiplier=0.75, attention={})
+MnasNet100 = partial(build, "mnasnet", width_multiplier=1.0)
+AAMnasNet100 = partial(build, "mnasnet", width_multiplier=1.0, attention={})
+MnasNet125 = partial(build, "mnasnet", width_multiplier=1.25)
+AAMnasNet125 = partial(build, "mnasnet", width_multiplier=1.25, attention={})
+MnasNet140 = partial(build, "mnasnet", width_multiplier=1.4)
+AAMnasNet140 = partial(build, "mnasnet", width_multiplier=1.4, attention={})
+RetinaNet50 = partial(build, "retinanet", depth=50)
+SERetinaNet50 = partial(build, "retinanet", depth=50, **_SE)
+AARetinaNet50 = partial(build, "retinanet", depth=50, attention={})
+RetinaNet101 = partial(build, "retinanet", depth=101)
+SERetinaNet101 = partial(build, "retinanet", depth=101, **_SE)
+AARetinaNet101 = partial(build, "retinanet", depth=101, attention={})
+
+# Small relatives, not in the paper.
+ResNet20 = partial(build, "resnet", depth=20, **_SMALL)
+AAResNet20 = partial(build, "resnet", depth=20, attention={}, **_SMALL)
+ResNet56 = partial(build, "resnet", depth=56, **_SMALL)
+AAResNet56 = partial(build, "resnet", depth=56, attention={}, **_SMALL)
+WideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4)
+AAWideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4, attention={})
+
+__all__ = ["build", "resolved_options", "list_models", *list_models()]

@@ -1,26 +1,18 @@
 """ResNet, plain, attention-augmented, or with other attention on its channels."""
 
+import dataclasses
 import functools
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import keras
 from keras import layers
 
-from aa_keras.models.channel_attention import block_gate, stage_gate
-from aa_keras.models.parts import (
-    Stage,
-    batch_normalization,
-    head,
-    image_input,
-    parameter_free_shortcut,
-    placement,
-)
-from aa_keras.models.spec import (
-    Attention,
-    convolution,
-    resolve_attention,
-    stage_convolution,
-    strided_size,
-)
+from aa_keras.models import parts, spec
+from aa_keras.models.channel_attention import BLOCK_LAYERS, STAGE_LAYERS, gate
+from aa_keras.models.parts import batch_normalization, parameter_free_shortcut
+from aa_keras.models.stages import Stage, build_stages, paper_attention, strided_size
+from aa_keras.options import check
 
 # After the stem (7x7 with stride 2, 3x3 max pooling with stride 2); outputs for images
 # of 224 x 224. The paper augments the last three stages, the first of them on a map of
@@ -39,50 +31,52 @@ SMALL_STAGES = (
     Stage(32, 2, "full"),  # 16 x 16
     Stage(64, 2, "full"),  # 8 x 8
 )
-# depth: the kind of block, and how many blocks each stage has
-DEPTHS = {
-    34: ("basic", (3, 4, 6, 3)),
-    50: ("bottleneck", (3, 4, 6, 3)),
-    101: ("bottleneck", (3, 4, 23, 3)),
-    152: ("bottleneck", (3, 8, 36, 3)),
-    **{6 * n + 2: ("small", (n, n, n)) for n in (1, 2, 3, 5, 7, 9)},
-}
-# kind of block: key ratio, value ratio, heads, least key depth of a head
-ATTENTION = {
-    "basic": Attention(0.25, 0.25, 8, 20, **placement(STAGES)),
-    "bottleneck": Attention(0.2, 0.1, 8, 20, **placement(STAGES)),
-    "small": Attention(0.25, 0.25, 4, 20, **placement(SMALL_STAGES)),
-}
 KERNEL_INITIALIZER = "lecun_normal"
-conv = functools.partial(convolution, kernel_initializer=KERNEL_INITIALIZER)
+conv = functools.partial(parts.convolution, kernel_initializer=KERNEL_INITIALIZER)
 
 
-def basic_block(x, filters, strides, convolution_1, gate, projection, name):
-    """Two 3x3 convolutions; the first one is handed in."""
-    shortcut = projection(x, filters, strides, name)
-    x = convolution_1(filters, 3, strides, name=f"{name}_conv1")(x)
+class Depth(NamedTuple):
+    """The kind of a ResNet of some depth, and how many blocks each stage has."""
+
+    kind: str
+    blocks: tuple[int, ...]
+
+
+DEPTHS = {
+    34: Depth("basic", (3, 4, 6, 3)),
+    50: Depth("bottleneck", (3, 4, 6, 3)),
+    101: Depth("bottleneck", (3, 4, 23, 3)),
+    152: Depth("bottleneck", (3, 8, 36, 3)),
+    **{6 * n + 2: Depth("small", (n, n, n)) for n in (1, 2, 3, 5, 7, 9)},
+}
+
+
+def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut):
+    """Two 3x3 convolutions; attention may augment the first one."""
+    identity = shortcut(x, stage.filters, strides, name)
+    x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
     x = batch_normalization(f"{name}_bn1")(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = conv(filters, 3, name=f"{name}_conv2")(x)
+    x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
     x = batch_normalization(f"{name}_bn2", gamma="zeros")(x)
-    x = gate(x, name)
-    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    x = branch_gate(x, name)
+    x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
 
 
-def bottleneck_block(x, filters, strides, convolution_2, gate, projection, name):
-    """1x1, 3x3, 1x1 to four times the filters; the 3x3 (strided) is handed in."""
-    shortcut = projection(x, 4 * filters, strides, name)
-    x = conv(filters, 1, name=f"{name}_conv1")(x)
+def bottleneck_block(x, stage, strides, convolution, name, *, branch_gate, shortcut):
+    """1x1, 3x3, 1x1 to four times the filters; attention may augment the 3x3."""
+    identity = shortcut(x, 4 * stage.filters, strides, name)
+    x = conv(stage.filters, 1, name=f"{name}_conv1")(x)
     x = batch_normalization(f"{name}_bn1")(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = convolution_2(filters, 3, strides, name=f"{name}_conv2")(x)
+    x = convolution(stage.filters, 3, strides, name=f"{name}_conv2")(x)
     x = batch_normalization(f"{name}_bn2")(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
-    x = conv(4 * filters, 1, name=f"{name}_conv3")(x)
+    x = conv(4 * stage.filters, 1, name=f"{name}_conv3")(x)
     x = batch_normalization(f"{name}_bn3", gamma="zeros")(x)
-    x = gate(x, name)
-    x = layers.Add(name=f"{name}_add")([shortcut, x])
+    x = branch_gate(x, name)
+    x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
 
 
@@ -107,12 +101,52 @@ def small_stem(x):
     return layers.ReLU(name="stem_relu")(x)
 
 
-# kind of block: stem and its strides, stage table, block, shortcut
+class Kind(NamedTuple):
+    """The parts of a kind of ResNet."""
+
+    stem: Callable
+    stem_strides: int
+    stages: tuple[Stage, ...]
+    block: Callable
+    shortcut: Callable
+    attention: spec.Attention
+
+
 KINDS = {
-    "basic": (large_stem, 4, STAGES, basic_block, projection_shortcut),
-    "bottleneck": (large_stem, 4, STAGES, bottleneck_block, projection_shortcut),
-    "small": (small_stem, 1, SMALL_STAGES, basic_block, parameter_free_shortcut),
+    "basic": Kind(
+        large_stem,
+        4,
+        STAGES,
+        basic_block,
+        projection_shortcut,
+        paper_attention(STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=8),
+    ),
+    "bottleneck": Kind(
+        large_stem,
+        4,
+        STAGES,
+        bottleneck_block,
+        projection_shortcut,
+        paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=8),
+    ),
+    "small": Kind(
+        small_stem,
+        1,
+        SMALL_STAGES,
+        basic_block,
+        parameter_free_shortcut,
+        paper_attention(SMALL_STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=4),
+    ),
 }
+
+
+def resolve(options: Mapping[str, Any]) -> spec.ResNet:
+    """Returns checked options, with the paper's value for each left to the family."""
+    checked = check(spec.ResNet, options)
+    if checked.depth not in DEPTHS:
+        raise ValueError(f"depth: received {checked.depth}; allowed: {sorted(DEPTHS)}")
+    kind = KINDS[DEPTHS[checked.depth].kind]
+    return spec.resolve_attention(checked, kind.attention, len(kind.stages))
 
 
 def build_resnet(
@@ -120,15 +154,13 @@ def build_resnet(
     *,
     input_shape=(224, 224, 3),
     classes=1000,
-    attention=None,
-    channel_attention=None,
     include_top=True,
     pooling=None,
     classifier_activation="softmax",
-    dropout=0.0,
     max_size=None,
     name=None,
-):
+    **options,
+) -> keras.Model:
     """Builds a ResNet.
 
     Depths 34, 50, 101 and 152 are the networks of the paper's Tables 2, 3, 6 and 7
@@ -142,66 +174,40 @@ def build_resnet(
     of a block from zero, as in the TPU ResNet code that the paper builds on.
 
     Args:
-        depth: number of layers with weights, see above.
-        input_shape: (height, width, channels); height and width may be `None`.
-        classes: number of classes.
-        attention: `None`, or a mapping of the fields of `Attention`; what is left out
-            takes the paper's values, so that `{}` is the paper's network.
-        channel_attention: `None`, `"se"`, `"ge"`, `"bam"` or `"cbam"`.
-        include_top: whether to end in global pooling and the classifier.
-        pooling: without the top: `None`, `"avg"` or `"max"`.
-        classifier_activation: activation of the classifier; `None` for logits.
-        dropout: rate of the dropout before the classifier.
-        max_size: (height, width) of the largest image, where `input_shape` leaves
-            them open and the position encoding is relative.
-        name: name of the model.
+        depth: int, the layers with weights.
+        **options: the other fields of `aa_keras.models.spec.ResNet`: `attention`,
+            `channel_attention`, `dropout`.
 
-    Returns:
-        A `keras.Model` from images (batch, height, width, channels) to (batch,
-        classes).
-
-    Raises:
-        ValueError: for an unknown depth, attention that does not fit the stages or
-            filters, or an unknown `channel_attention`.
+    For the other arguments, results and errors see `aa_keras.models.build`.
 
     Reference:
         - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.2.
     """
-    if depth not in DEPTHS:
-        raise ValueError(f"depth must be one of {sorted(DEPTHS)}; received {depth!r}")
-    kind, num_blocks = DEPTHS[depth]
-    stem, stem_strides, stages, block, shortcut = KINDS[kind]
-    attention = resolve_attention(attention, ATTENTION[kind], len(stages))
-    gate = block_gate(channel_attention)
-
-    inputs = image_input(input_shape)
-    size = strided_size(max_size, stem_strides)
-    x = stem(inputs)
-    for number, stage in enumerate(stages, start=1):
-        augmentable = stage_convolution(attention, number)
-        for index in range(num_blocks[number - 1]):
-            strides = stage.strides if index == 0 else 1
-            x = block(
-                x,
-                stage.filters,
-                strides,
-                functools.partial(
-                    augmentable, kernel_initializer=KERNEL_INITIALIZER, max_size=size
-                ),
-                gate,
-                shortcut,
-                name=f"stage{number}_block{index + 1}",
-            )
-            size = strided_size(size, strides)
-        if number < len(stages):
-            x = stage_gate(channel_attention)(x, f"stage{number}")
-    outputs = head(
+    resolved = resolve({"depth": depth, "classes": classes, **options})
+    kind = KINDS[DEPTHS[depth].kind]
+    inputs = parts.image_input(input_shape)
+    x = build_stages(
+        kind.stem(inputs),
+        [
+            dataclasses.replace(stage, blocks=number)
+            for stage, number in zip(kind.stages, DEPTHS[depth].blocks, strict=True)
+        ],
+        functools.partial(
+            kind.block,
+            branch_gate=gate(resolved.channel_attention, BLOCK_LAYERS),
+            shortcut=kind.shortcut,
+        ),
+        attention=resolved.attention,
+        kernel_initializer=KERNEL_INITIALIZER,
+        max_size=strided_size(max_size, kind.stem_strides),
+        stage_gate=gate(resolved.channel_attention, STAGE_LAYERS),
+    )
+    outputs = parts.head(
         x,
+        resolved,
         include_top=include_top,
         pooling=pooling,
-        classes=classes,
         classifier_activation=classifier_activation,
-        dropout=dropout,
     )
     return keras.Model(inputs, outputs, name=name or f"resnet_{depth}")

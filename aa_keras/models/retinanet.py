@@ -5,26 +5,25 @@ paper's 33.4 M parameters and 182 GFLOPs follow from the first TPU RetinaNet, wi
 anchors a position (KerasCV: 9), four convolutions a head (3) and P6 made from P5 (C5).
 """
 
-import dataclasses
 import math
+from collections.abc import Mapping
+from typing import Any
 
 import keras
 import keras_cv
 from keras import layers
 
-from aa_keras.models.parts import batch_normalization, placement
+from aa_keras.models import spec
+from aa_keras.models.parts import CLASSIFIER_INITIALIZER, batch_normalization
 from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet
-from aa_keras.models.spec import Attention, resolve_attention
+from aa_keras.models.stages import paper_attention
+from aa_keras.options import check
 
-# The backbone's stages and what the pyramid makes of them, for images of 640 x 640.
-# level: (stage of the backbone, where it is not made from the level below)
-LEVELS = {
-    3: 2,  # 80 x 80, C3 = stage 2
-    4: 3,  # 40 x 40, C4 = stage 3
-    5: 4,  # 20 x 20, C5 = stage 4
-    6: None,  # 10 x 10
-    7: None,  # 5 x 5
-}
+# The levels of the pyramid: 80 x 80, 40 x 40, 20 x 20, 10 x 10 and 5 x 5 for images of
+# 640 x 640. The first three are made from stages of the backbone, the others from the
+# level below.
+LEVELS = (3, 4, 5, 6, 7)
+STAGE_OF_LEVEL = {3: 2, 4: 3, 5: 4}
 PYRAMID_FILTERS = 256
 NUM_HEAD_CONVOLUTIONS = 4
 ANCHOR_SCALES = (2**0, 2**0.5)
@@ -33,17 +32,13 @@ NUM_ANCHORS = len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
 # The paper does not state the heads. With those of its ResNets (8) the augmented
 # network is 0.3 M larger than the plain one, where Table 5 has it 0.3 M smaller; 2
 # heads come nearest to the counts of both depths.
-ATTENTION = Attention(0.2, 0.1, 2, 20, **placement(STAGES))
+ATTENTION = paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=2)
 BOX_FORMAT = "xyxy"
-HEAD_INITIALIZER = {
-    "class_name": "RandomNormal",
-    "config": {"mean": 0.0, "stddev": 0.01},
-}
-# Of all anchors, the share that the untrained network takes for objects.
+# The share of the anchors that the untrained network classifies as objects.
 PRIOR_PROBABILITY = 0.01
 
 
-def build_pyramid(features):
+def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
     """Returns the maps of all levels from those of the backbone.
 
     Args:
@@ -53,8 +48,8 @@ def build_pyramid(features):
         List of five maps with `PYRAMID_FILTERS` channels, each half the size of the
         one before.
     """
-    maps = {}
-    for level in sorted((n for n, stage in LEVELS.items() if stage), reverse=True):
+    maps: dict[int, Any] = {}
+    for level in sorted(STAGE_OF_LEVEL, reverse=True):
         x = layers.Conv2D(PYRAMID_FILTERS, 1, name=f"lateral{level}_conv")(
             features[f"P{level}"]
         )
@@ -68,14 +63,15 @@ def build_pyramid(features):
                 above = above[:, : x.shape[1], : x.shape[2]]
             x = layers.Add(name=f"lateral{level}_add")([x, above])
         maps[level] = x
-    for level, stage in LEVELS.items():
-        x = maps[level] if stage else maps[level - 1]
-        if LEVELS.get(level - 1, True) is None:
+    for level in LEVELS:
+        from_backbone = level in STAGE_OF_LEVEL
+        x = maps[level if from_backbone else level - 1]
+        if not from_backbone and level - 1 not in STAGE_OF_LEVEL:
             x = layers.ReLU(name=f"pyramid{level}_relu")(x)
         maps[level] = layers.Conv2D(
             PYRAMID_FILTERS,
             3,
-            strides=1 if stage else 2,
+            strides=1 if from_backbone else 2,
             padding="same",
             name=f"pyramid{level}_conv",
         )(x)
@@ -88,13 +84,13 @@ def build_pyramid(features):
 class PredictionHead:
     """Four 3x3 convolutions and a last one, shared by the levels of the pyramid.
 
-    Each level has batch normalisation of its own, for their statistics differ. KerasCV
-    calls a head once a level, from the finest on; that is how it knows the level.
+    Each level has its own batch normalisation, because their statistics differ.
+    KerasCV calls a head once for each level, the finest first, so calls tell the level.
 
     Args:
-        name: prefix of the layers' names.
-        filters: channels of the last convolution.
-        bias: initial bias of the last convolution.
+        name: string, prefix of the layers' names.
+        filters: int, channels of the last convolution.
+        bias: float, initial bias of the last convolution.
     """
 
     def __init__(self, name, filters, bias=0.0):
@@ -106,17 +102,17 @@ class PredictionHead:
                 3,
                 padding="same",
                 use_bias=False,
-                kernel_initializer=HEAD_INITIALIZER,
+                kernel_initializer=CLASSIFIER_INITIALIZER,
                 name=f"{name}_conv{index + 1}",
             )
             for index in range(NUM_HEAD_CONVOLUTIONS)
         ]
-        # float32 whatever the policy: losses on logits and offsets lose digits below.
+        # float32 in every policy: losses on logits and offsets lose digits below.
         self.prediction = layers.Conv2D(
             filters,
             3,
             padding="same",
-            kernel_initializer=HEAD_INITIALIZER,
+            kernel_initializer=CLASSIFIER_INITIALIZER,
             bias_initializer=keras.initializers.Constant(bias),
             dtype="float32",
             name=f"{name}_predictions",
@@ -143,28 +139,26 @@ class RetinaNet(keras_cv.models.RetinaNet):
         self,
         depth=50,
         *,
-        input_shape=(640, 640, 3),
         classes=90,
-        attention=None,
-        channel_attention=None,
+        input_shape=(640, 640, 3),
         max_size=None,
         bounding_box_format=BOX_FORMAT,
-        **kwargs,
+        name=None,
+        trainable=True,
+        **options,
     ):
-        if attention is not None:
-            attention = resolve_attention(attention, ATTENTION, len(STAGES))
+        resolved = resolve({"depth": depth, "classes": classes, **options})
         backbone = build_resnet(
             depth,
             input_shape=input_shape,
-            attention=attention,
-            channel_attention=channel_attention,
+            attention=resolved.attention,
+            channel_attention=resolved.channel_attention,
             include_top=False,
             max_size=max_size,
         )
         backbone.pyramid_level_inputs = {
-            f"P{level}": f"stage{stage}_block{DEPTHS[depth][1][stage - 1]}_output"
-            for level, stage in LEVELS.items()
-            if stage
+            f"P{level}": f"stage{stage}_block{DEPTHS[depth].blocks[stage - 1]}_output"
+            for level, stage in STAGE_OF_LEVEL.items()
         }
         super().__init__(
             backbone=backbone,
@@ -185,14 +179,12 @@ class RetinaNet(keras_cv.models.RetinaNet):
                 bias=-math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY),
             ),
             box_head=PredictionHead("box", NUM_ANCHORS * 4),
-            **kwargs,
+            name=name,
+            trainable=trainable,
         )
         self._options = {
-            "depth": depth,
+            **resolved.model_dump(mode="json", exclude={"name"}),
             "input_shape": input_shape,
-            "classes": classes,
-            "attention": attention and dataclasses.asdict(attention),
-            "channel_attention": channel_attention,
             "max_size": max_size,
             "bounding_box_format": bounding_box_format,
         }
@@ -211,34 +203,36 @@ class RetinaNet(keras_cv.models.RetinaNet):
         return cls(**config)
 
 
+def resolve(options: Mapping[str, Any]) -> spec.RetinaNet:
+    """Returns checked options, with the paper's value for each left to the family."""
+    checked = check(spec.RetinaNet, options)
+    depths = sorted(d for d, depth in DEPTHS.items() if depth.kind != "small")
+    if checked.depth not in depths:
+        raise ValueError(f"depth: received {checked.depth}; allowed: {depths}")
+    return spec.resolve_attention(checked, ATTENTION, len(STAGES))
+
+
 def build_retinanet(
     depth=50,
     *,
     input_shape=(640, 640, 3),
-    classes=90,
-    attention=None,
-    channel_attention=None,
     classifier_activation=None,
-    max_size=None,
-    bounding_box_format=BOX_FORMAT,
     name=None,
-):
+    **options,
+) -> RetinaNet:
     """Builds the RetinaNet of the paper's Tables 5 and 8.
 
     Attention is in the backbone only, where ResNet has it, by default with 2 heads.
 
     Args:
-        depth: depth of the backbone, 34, 50, 101 or 152.
+        depth: int, depth of the backbone, 34, 50, 101 or 152.
         input_shape: (height, width, channels).
-        classes: number of classes. The paper's counts have COCO's 90 category numbers.
-        attention: `None`, or a mapping of the fields of `Attention`; what is left out
-            takes this network's values, so that `{}` is the one of Table 5.
-        channel_attention: `None`, `"se"`, `"ge"`, `"bam"` or `"cbam"`.
+        name: string, name of the model.
         classifier_activation: `None`; the classification loss is on logits.
-        max_size: (height, width) of the largest image, where `input_shape` leaves
-            them open and the position encoding is relative.
-        bounding_box_format: KerasCV's name for the format of the boxes.
-        name: name of the model.
+        **options: the other fields of `aa_keras.models.spec.RetinaNet`, of which
+            `classes` defaults to 90, COCO's category numbers, as the paper's counts
+            have it; `max_size` (see `aa_keras.models.build`), and
+            `bounding_box_format`, KerasCV's name of the format of boxes.
 
     Returns:
         A `RetinaNet` from images to a dict of `"box"` (batch, anchors, 4) and
@@ -253,21 +247,14 @@ def build_retinanet(
         - Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.4.
     """
-    depths = sorted(d for d, (kind, _) in DEPTHS.items() if kind != "small")
-    if depth not in depths:
-        raise ValueError(f"depth must be one of {depths}; received {depth!r}")
     if classifier_activation is not None:
         raise ValueError(
-            "classifier_activation must be None for retinanet; received "
-            f"{classifier_activation!r}"
+            f"classifier_activation: received {classifier_activation!r}; allowed: None "
+            "for a retinanet"
         )
     return RetinaNet(
         depth,
         input_shape=tuple(input_shape),
-        classes=classes,
-        attention=attention,
-        channel_attention=channel_attention,
-        max_size=max_size,
-        bounding_box_format=bounding_box_format,
         name=name or f"retinanet_{depth}",
+        **options,
     )

@@ -1,201 +1,140 @@
-"""Where a network has attention, and the convolution that follows from it."""
+"""The options of each network: `model` in a YAML file, and what its builder takes.
 
-import dataclasses
-import math
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+Names, ranges and defaults of the options stand here and nowhere else. This module
+does not import Keras, so that a configuration is checked before TensorFlow is loaded.
+"""
 
-import keras
+from typing import Annotated, Literal, TypeVar
 
-from aa_keras.layers import AugmentedConv2D, attention_depths
-from aa_keras.layers.self_attention import POSITION_ENCODINGS
+from pydantic import Field
+
+from aa_keras.options import NonNegative, Positive, PositiveFloat, Rate, Section, Share
+
+# Accepts a list, which YAML gives, as well as a tuple.
+Stages = Annotated[tuple[Positive, ...], Field(strict=False)]
 
 
-@dataclasses.dataclass(frozen=True)
-class Attention:
+class Attention(Section):
     """The attention of a network: how much, and in which of its stages.
 
-    Args:
-        key_ratio: the paper's kappa, share of `filters` that become `key_depth`.
-        value_ratio: the paper's upsilon, share of `filters` that attention makes.
-        num_heads: number of heads, N_h.
-        min_key_depth_per_head: lower bound of the key depth of one head.
-        stages: the stages (counted from 1, as in the family's stage table) whose
-            blocks have an augmented convolution.
-        downsampled_stages: those of `stages` where attention runs on a map of half
-            the height and width.
-        position_encoding: `"relative"`, `"none"`, `"sine"` or `"coordconv"`.
+    `None` selects the value of the paper for the family (`ATTENTION` in its module).
 
-    Raises:
-        ValueError: if a value is out of its range.
+    Args:
+        key_ratio: float, key depth over filters, the paper's kappa.
+        value_ratio: float, value depth over filters, the paper's upsilon.
+        num_heads: int, attention heads, N_h.
+        min_key_depth_per_head: int, lower bound of the key depth of one head.
+        stages: sequence of int, the stages with augmented convolutions, counted from
+            1 as in the family's stage table.
+        downsampled_stages: sequence of int, those of `stages` where attention runs on
+            a map of half the height and width.
+        position_encoding: string, `"relative"`, `"none"`, `"sine"` or `"coordconv"`.
 
     Reference:
-        - Bello et al., "Attention Augmented Convolutional Networks", section 3.3 and
-          section 4.
+        - Bello et al., "Attention Augmented Convolutional Networks", sections 3.3, 4.
     """
 
-    key_ratio: float
-    value_ratio: float
-    num_heads: int
-    min_key_depth_per_head: int
-    stages: tuple[int, ...]
-    downsampled_stages: tuple[int, ...] = ()
-    position_encoding: str = "relative"
+    key_ratio: Share | None = None
+    value_ratio: Share | None = None
+    num_heads: Positive | None = None
+    min_key_depth_per_head: NonNegative | None = None
+    stages: Stages | None = None
+    downsampled_stages: Stages | None = None
+    position_encoding: Literal["relative", "none", "sine", "coordconv"] = "relative"
 
-    def __post_init__(self):
-        for name in ("stages", "downsampled_stages"):
-            stages = getattr(self, name)
-            if (
-                not isinstance(stages, Sequence)
-                or isinstance(stages, str)
-                or not all(_is_integer(stage) for stage in stages)
-            ):
-                raise ValueError(
-                    f"attention.{name} must be a list of stage numbers; "
-                    f"received {stages!r}"
-                )
-            # A list from YAML and a tuple from Python are the same placement.
-            object.__setattr__(self, name, tuple(stages))
-        for name in ("key_ratio", "value_ratio"):
-            ratio = getattr(self, name)
-            if not _is_number(ratio) or not 0 < ratio <= 1:
-                raise ValueError(
-                    f"attention.{name} must be above 0 and at most 1; "
-                    f"received {ratio!r}"
-                )
-        for name, least in (("num_heads", 1), ("min_key_depth_per_head", 0)):
-            number = getattr(self, name)
-            if not _is_integer(number) or number < least:
-                raise ValueError(
-                    f"attention.{name} must be an integer of at least {least}; "
-                    f"received {number!r}"
-                )
-        if self.position_encoding not in POSITION_ENCODINGS:
-            raise ValueError(
-                f"attention.position_encoding must be one of {POSITION_ENCODINGS}; "
-                f"received {self.position_encoding!r}"
-            )
-        if not set(self.downsampled_stages) <= set(self.stages):
-            raise ValueError(
-                "attention.downsampled_stages must be among attention.stages "
-                f"{list(self.stages)}; received {list(self.downsampled_stages)}"
-            )
+
+class Network(Section):
+    """The options of every network.
+
+    Args:
+        name: string, the family.
+        classes: int, the classes.
+        attention: `Attention` or mapping of its fields. `{}` is the network of the
+            paper. Defaults to `None`, the network without attention.
+    """
+
+    name: str
+    classes: Positive
+    attention: Attention | None = None
+
+
+class ResidualNetwork(Network):
+    """The options of a network of residual blocks.
+
+    Args:
+        depth: int, the layers with weights; of a RetinaNet, those of its backbone.
+        channel_attention: string, `"se"`, `"ge"`, `"bam"` or `"cbam"`, the mechanism
+            that the paper compares with. Defaults to `None`.
+    """
+
+    depth: Positive
+    channel_attention: Literal["se", "ge", "bam", "cbam"] | None = None
+
+
+class ResNet(ResidualNetwork):
+    """The options of a ResNet, with the dropout rate before the classifier."""
+
+    name: Literal["resnet"] = "resnet"
+    dropout: Rate = 0.0
+
+
+class WideResNet(ResidualNetwork):
+    """The options of a Wide-ResNet; `width` is the factor of the filters."""
+
+    name: Literal["wide_resnet"] = "wide_resnet"
+    width: Positive
+    dropout: Rate = 0.0
+
+
+class MnasNet(Network):
+    """The options of a MnasNet; `width_multiplier` is the factor of the filters."""
+
+    name: Literal["mnasnet"] = "mnasnet"
+    width_multiplier: PositiveFloat = 1.0
+    dropout: Rate = 0.2
+
+
+class RetinaNet(ResidualNetwork):
+    """The options of a RetinaNet."""
+
+    name: Literal["retinanet"] = "retinanet"
+
+
+AnyNetwork = Annotated[
+    ResNet | WideResNet | MnasNet | RetinaNet, Field(discriminator="name")
+]
+NetworkT = TypeVar("NetworkT", bound=Network)
 
 
 def resolve_attention(
-    attention: Attention | Mapping[str, Any] | None,
-    defaults: Attention,
-    num_stages: int,
-) -> Attention | None:
-    """Returns `attention` with what it leaves out taken from the family's defaults.
+    options: NetworkT, defaults: Attention, num_stages: int
+) -> NetworkT:
+    """Returns `options` with every `None` of the attention replaced.
 
     Args:
-        attention: `None` (the plain network), a mapping of the fields of `Attention`
-            (an empty one is the paper's placement), or an `Attention`.
-        defaults: the paper's setting for the family.
-        num_stages: number of stages of the network.
+        options: a network's options.
+        defaults: `Attention`, the family's values.
+        num_stages: int, the stages of the network.
 
     Raises:
-        ValueError: for an unknown key, a value out of range, a stage that the
-            network does not have.
+        ValueError: if the network does not have a stage.
     """
-    if attention is None:
-        return None
-    if not isinstance(attention, Attention):
-        if not isinstance(attention, Mapping):
-            raise ValueError(
-                "attention must be None, a mapping or an Attention; "
-                f"received {attention!r}"
-            )
-        allowed = [field.name for field in dataclasses.fields(Attention)]
-        unknown = sorted(set(attention) - set(allowed), key=str)
-        if unknown:
-            raise ValueError(
-                f"attention has the unknown key {unknown[0]!r}. Allowed: {allowed}"
-            )
-        attention = dict(attention)
-        if "stages" in attention and "downsampled_stages" not in attention:
-            # The default is a fact of the stage's resolution, so it holds for
-            # whichever of those stages are still augmented.
-            attention["downsampled_stages"] = tuple(
-                stage
-                for stage in defaults.downsampled_stages
-                if stage in tuple(attention["stages"])
-            )
-        attention = dataclasses.replace(defaults, **attention)
-    out_of_range = [s for s in attention.stages if not 1 <= s <= num_stages]
-    if out_of_range:
+    if options.attention is None:
+        return options
+    given = options.attention.model_dump(exclude_none=True)
+    attention = defaults.model_copy(update=given)
+    stages, downsampled = attention.stages, attention.downsampled_stages
+    if any(stage > num_stages for stage in stages):
         raise ValueError(
-            f"attention.stages must be between 1 and {num_stages}; "
-            f"received {list(attention.stages)}"
+            f"attention.stages: received {list(stages)}; allowed: 1 to {num_stages}"
         )
-    return attention
-
-
-def convolution(filters, kernel_size, strides=1, *, name, max_size=None, **kwargs):
-    """Returns the plain convolution: "same" padding, no bias (a batch norm follows).
-
-    It ignores `max_size`, so that it and `augmented_convolution` are called alike.
-    """
-    del max_size
-    return keras.layers.Conv2D(
-        filters,
-        kernel_size,
-        strides=strides,
-        padding="same",
-        use_bias=False,
-        name=name,
-        **kwargs,
-    )
-
-
-def stage_convolution(attention: Attention | None, stage: int) -> Callable[..., Any]:
-    """Returns what makes the convolution of `stage` that attention may augment.
-
-    Args:
-        attention: the placement, or `None`.
-        stage: the number of the stage, counted from 1.
-
-    Returns:
-        `convolution`, or a function with the same signature that returns an
-        `AugmentedConv2D`.
-    """
-    if attention is None or stage not in attention.stages:
-        return convolution
-
-    def augmented_convolution(filters, kernel_size, strides=1, *, name, **kwargs):
-        key_depth, value_depth = attention_depths(
-            filters,
-            key_ratio=attention.key_ratio,
-            value_ratio=attention.value_ratio,
-            num_heads=attention.num_heads,
-            min_key_depth_per_head=attention.min_key_depth_per_head,
+    if "downsampled_stages" not in given:
+        # The default depends on a stage's resolution, so it holds for each stage.
+        downsampled = tuple(stage for stage in downsampled if stage in stages)
+    if not set(downsampled) <= set(stages):
+        raise ValueError(
+            f"attention.downsampled_stages: received {list(downsampled)}; allowed: "
+            f"those of attention.stages, {list(stages)}"
         )
-        return AugmentedConv2D(
-            filters,
-            kernel_size,
-            strides=strides,
-            use_bias=False,
-            num_heads=attention.num_heads,
-            key_depth=key_depth,
-            value_depth=value_depth,
-            position_encoding=attention.position_encoding,
-            attention_downsampling=2 if stage in attention.downsampled_stages else 1,
-            name=name,
-            **kwargs,
-        )
-
-    return augmented_convolution
-
-
-def strided_size(size: tuple[int, int] | None, strides: int):
-    """Returns the size of a "same" convolution's output, `None` for `None`."""
-    return None if size is None else tuple(math.ceil(side / strides) for side in size)
-
-
-def _is_integer(value) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    attention = attention.model_copy(update={"downsampled_stages": downsampled})
+    return options.model_copy(update={"attention": attention})

@@ -1,12 +1,18 @@
 """The ready networks: their sizes, and what stands where."""
 
+import subprocess
+import sys
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 
 from aa_keras import models
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.models.registry import FAMILIES, NETWORKS
+from aa_keras.layers.self_attention import POSITION_ENCODINGS
+from aa_keras.models import spec
+from aa_keras.options import check
 from aa_keras.paper.tables import network_counts
 
 PARAMETERS = {
@@ -51,6 +57,13 @@ PARAMETERS = {
     "AAWideResNet16x4": 2_858_948,
 }
 
+SIZES = {
+    "resnet": ([224, 224, 3], 1000),
+    "wide_resnet": ([32, 32, 3], 100),
+    "mnasnet": ([224, 224, 3], 1000),
+    "retinanet": ([640, 640, 3], 90),
+}
+
 
 def augmented(model):
     return {
@@ -62,11 +75,12 @@ def augmented(model):
 
 @pytest.mark.parametrize("name", models.list_models())
 def test_every_network_has_its_parameters(name):
-    family, options = NETWORKS[name]
-    _, _, input_shape, classes = FAMILIES[family]
-    spec = {"input_shape": list(input_shape), "classes": classes, **options}
-    spec["input_shape"] = list(spec["input_shape"])
-    assert network_counts({"name": family, **spec}).params == PARAMETERS[name]
+    network = getattr(models, name)
+    (family,) = network.args
+    input_shape, classes = SIZES[family]
+    options = {"input_shape": input_shape, "classes": classes, **network.keywords}
+    options["input_shape"] = list(options["input_shape"])
+    assert network_counts({"name": family, **options}).params == PARAMETERS[name]
 
 
 def test_resnet_50_has_the_parameters_of_keras_applications():
@@ -95,8 +109,8 @@ def test_functions_follow_keras_applications(aa_resnet_50):
     assert small.layers[-1].name == "predictions"
     pooled = models.ResNet20(include_top=False, pooling="max")
     assert pooled.output_shape == (None, 64)
-    assert models.AAResNet50.__name__ == "AAResNet50"
-    assert "build_resnet" in models.AAResNet50.__doc__
+    wide = models.WideResNet16x4()
+    assert (wide.input_shape, wide.output_shape) == ((None, 32, 32, 3), (None, 100))
 
 
 def test_weights_from_a_file(tmp_path):
@@ -105,7 +119,7 @@ def test_weights_from_a_file(tmp_path):
     second = models.ResNet20(classes=7, weights=tmp_path / "a.weights.h5")
     images = np.random.default_rng(0).normal(size=(2, 32, 32, 3)).astype("float32")
     np.testing.assert_array_equal(first(images), second(images))
-    with pytest.raises(ValueError, match=r"weights must be .*; received 'imagenet'"):
+    with pytest.raises(ValueError, match=r"weights: received 'imagenet'; allowed"):
         models.ResNet20(weights="imagenet")
 
 
@@ -276,7 +290,7 @@ def test_feature_maps_by_the_names_of_the_stages(aa_resnet_50):
     assert shapes == {"stage2": (None, 8, 8, 512), "stage4": (None, 2, 2, 2048)}
     images = np.random.default_rng(0).normal(size=(1, 64, 64, 3)).astype("float32")
     np.testing.assert_array_equal(maps(images)["stage4"], aa_resnet_50(images))
-    with pytest.raises(ValueError, match=r"among \[1, 2, 3, 4\] of resnet_50"):
+    with pytest.raises(ValueError, match=r"received \[5\]; allowed: \[1, 2, 3, 4\] of"):
         models.feature_maps(aa_resnet_50, stages=[5])
 
 
@@ -322,6 +336,61 @@ def test_where_channel_attention_stands(name, options, channel_attention, names)
         if type(layer).__module__.startswith("aa_keras")
     ]
     assert found == names
+
+
+def test_options_are_resolved_with_the_values_of_the_family():
+    assert models.resolved_options(
+        "retinanet", depth=50, classes=3, attention={"key_ratio": 0.5}
+    ) == {
+        "name": "retinanet",
+        "depth": 50,
+        "classes": 3,
+        "channel_attention": None,
+        "attention": {
+            "key_ratio": 0.5,
+            "value_ratio": 0.1,
+            "num_heads": 2,
+            "min_key_depth_per_head": 20,
+            "stages": [2, 3, 4],
+            "downsampled_stages": [2],
+            "position_encoding": "relative",
+        },
+    }
+    plain = models.resolved_options("mnasnet", classes=3)
+    assert (plain["attention"], plain["dropout"]) == (None, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rate"),
+    [
+        ("resnet", {"depth": 8}, None),
+        ("resnet", {"depth": 8, "dropout": 0.3}, 0.3),
+        ("mnasnet", {"width_multiplier": 0.25}, 0.2),
+        ("mnasnet", {"width_multiplier": 0.25, "dropout": 0.0}, None),
+    ],
+)
+def test_dropout_has_one_default_a_family(name, options, rate):
+    model = models.build(name, input_shape=(32, 32, 3), classes=3, **options)
+    rates = [x.rate for x in model.layers if isinstance(x, keras.layers.Dropout)]
+    assert rates == ([] if rate is None else [rate])
+    section = {"resnet": spec.ResNet, "mnasnet": spec.MnasNet}[name]
+    assert check(section, {"classes": 3, **options}).dropout == (rate or 0.0)
+
+
+def test_position_encodings_of_the_options_are_those_of_the_layer():
+    annotation = spec.Attention.model_fields["position_encoding"].annotation
+    assert get_args(annotation) == POSITION_ENCODINGS
+
+
+def test_importing_the_networks_is_light():
+    script = (
+        "import sys, aa_keras.config; from aa_keras.models import AAResNet50; "
+        "print({'tensorflow', 'keras', 'keras_cv'} & set(sys.modules))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert out.stdout.strip() == "set()"
 
 
 def test_stages_left_out_of_attention_are_not_downsampled_either():
