@@ -11,15 +11,16 @@ paper repeats those of both axes in one place and then moves them.
 from keras import ops
 
 from aa_keras.layers import AugmentedConv2D
+from aa_keras.layers.attention.listing import combine_heads
 from aa_keras.layers.attention.relative_logits import rel_to_abs
 
 
 class PrintedConv2D(AugmentedConv2D):
     """AugmentedConv2D with relative attention as the paper prints it."""
 
-    def _attention(self, q, k, v, size, return_scores):
-        tables = (self.relative_height, self.relative_width)
-        return printed_attention(q, k, v, size, tables), None
+    def _attention(self, projections, return_scores):
+        output = combine_heads(printed_attention(*projections), projections.size)
+        return self.output_projection(output), None
 
 
 def printed_attention(q, k, v, size, tables):

@@ -6,6 +6,11 @@ from aa_keras.layers.compared.cbam import CBAM
 from aa_keras.layers.compared.gather_excite import GatherExcite
 from aa_keras.layers.compared.squeeze_excite import SqueezeExcite
 from aa_keras.layers.depths import attention_depths
+from aa_keras.layers.inspection import (
+    attention_layers,
+    record_projections,
+    use_implementation,
+)
 from aa_keras.layers.self_attention import SelfAttention2D
 from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 
@@ -14,6 +19,9 @@ __all__ = [
     "AugmentedConv1D",
     "SelfAttention2D",
     "attention_depths",
+    "attention_layers",
+    "record_projections",
+    "use_implementation",
     "resize_relative_embeddings",
     "copy_weights",
     "SqueezeExcite",

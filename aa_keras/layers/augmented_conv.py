@@ -92,10 +92,12 @@ class AugmentedConv(SelfAttention):
             _, size, channels = self._split_shape(input_shape)
             self.convolution.build((None, *size, channels))
 
-    def _channels_last_call(self, x, return_scores):
-        outputs, scores = self._attend(x, return_scores)
+    def _outputs(self, inputs, return_scores):
+        outputs, scores = super()._outputs(inputs, return_scores)
         if self.convolution is not None:
-            outputs = ops.concatenate([self.convolution(x), outputs], axis=-1)
+            if self.data_format == "channels_first":
+                inputs = ops.moveaxis(inputs, 1, -1)
+            outputs = ops.concatenate([self.convolution(inputs), outputs], axis=-1)
         if self.activation is not None:
             outputs = self.activation(outputs)
         return outputs, scores

@@ -1,6 +1,7 @@
 """Self-attention over a map, the attention branch of an augmented convolution."""
 
 import math
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -20,6 +21,28 @@ from aa_keras.layers.attention.resampling import fit_table, halve, resize_axis
 
 POSITION_ENCODINGS = ("relative", "none", "sine", "coordconv")
 IMPLEMENTATIONS = ("auto", "listing", "fused")
+
+
+class Projections(NamedTuple):
+    """What attention is computed from: the arguments of `listing_attention`.
+
+    Shape letters: B batch, N heads, H height, W width of the attended map, D key depth
+    and V value depth of one head. A sequence is a map of width 1.
+
+    Args:
+        queries: tensor (B, N, HW, D), not yet scaled by D ** -0.5.
+        keys: tensor (B, N, HW, D).
+        values: tensor (B, N, HW, V).
+        size: pair (H, W) of ints or scalar tensors.
+        tables: pair of tensors (2H-1, D) and (2W-1, D), row `key - query + L - 1`;
+            None for an axis without relative embeddings.
+    """
+
+    queries: Any
+    keys: Any
+    values: Any
+    size: tuple
+    tables: tuple
 
 
 class SelfAttention(keras.layers.Layer):
@@ -153,41 +176,55 @@ class SelfAttention(keras.layers.Layer):
             setattr(self, f"relative_{axis}", table)
 
     def call(self, inputs, return_attention_scores=False):
-        if self.data_format == "channels_first":
-            inputs = ops.moveaxis(inputs, 1, -1)
-        outputs, scores = self._channels_last_call(inputs, return_attention_scores)
+        outputs, scores = self._outputs(inputs, return_attention_scores)
         if self.data_format == "channels_first":
             outputs = ops.moveaxis(outputs, -1, 1)
         return (outputs, scores) if return_attention_scores else outputs
 
-    def _channels_last_call(self, x, return_scores):
-        return self._attend(x, return_scores)
+    def _outputs(self, inputs, return_scores):
+        """Channels last, whatever the data format of the inputs."""
+        output, scores = self._attention(self.project(inputs), return_scores)
+        if self.attention_downsampling == 2:
+            _, size, _ = self._split_shape(ops.shape(inputs))
+            for axis, n in enumerate(self._output_size(size), start=1):
+                output = resize_axis(output, axis, n)
+        return output, scores
 
-    def _attend(self, x, return_scores):
+    def project(self, x) -> Projections:
+        """Returns what the attention of a call on `x` is computed from.
+
+        Args:
+            x: tensor, as for a call.
+        """
+        x = ops.cast(x, self.compute_dtype)
+        if self.data_format == "channels_first":
+            x = ops.moveaxis(x, 1, -1)
         inner = tuple(slice(start, -end or None) for start, end in self.margins)
         x = x[(slice(None), *inner)]
-        output_size = [
-            -(-n // stride)
-            for n, stride in zip(ops.shape(x)[1:-1], self.strides, strict=True)
-        ]
         if self.attention_downsampling == 2:
             x = halve(x)
-
-        qkv = self.qkv(self._encode_position(x))
+        qkv = self.qkv(self.encode_position(x))
         q, k, v = (
             split_heads(part, self.num_heads)
             for part in ops.split(qkv, (self.key_depth, 2 * self.key_depth), axis=-1)
         )
         size = ops.shape(qkv)[1:-1]
-        output, scores = self._attention(q, k, v, size, return_scores)
-        output = self.output_projection(combine_heads(output, size))
+        tables = (None,) * len(size)
+        if self.position_encoding == "relative":
+            tables = tuple(
+                fit_table(
+                    ops.cast(getattr(self, f"relative_{axis}"), self.compute_dtype),
+                    n,
+                    self.on_larger_input,
+                )
+                for axis, n in zip(self.axes, size, strict=True)
+            )
+        if len(size) == 1:  # a sequence is a map of width 1
+            size, tables = (*size, 1), (*tables, None)
+        return Projections(q, k, v, size, tables)
 
-        if self.attention_downsampling == 2:
-            for axis, n in enumerate(output_size, start=1):
-                output = resize_axis(output, axis, n)
-        return output, scores
-
-    def _encode_position(self, x):
+    def encode_position(self, x):
+        """Adds absolute positions to the channels-last input of `qkv`."""
         batch, *size, channels = ops.shape(x)
         if self.position_encoding == "sine":
             x = x + ops.cast(sine_encoding(size, channels), x.dtype)
@@ -197,20 +234,15 @@ class SelfAttention(keras.layers.Layer):
             x = ops.concatenate([x, coordinates], axis=-1)
         return x
 
-    def _attention(self, q, k, v, size, return_scores):
-        tables = (None,) * len(size)
-        if self.position_encoding == "relative":
-            tables = tuple(
-                fit_table(getattr(self, f"relative_{axis}"), n, self.on_larger_input)
-                for axis, n in zip(self.axes, size, strict=True)
-            )
-        if len(size) == 1:  # a sequence is a map of width 1
-            size, tables = (*size, 1), (*tables, None)
+    def _attention(self, projections, return_scores):
         # A sequence has few logits, and a table for every pair would have as many.
         listing = {"listing": True, "fused": False, "auto": len(self.axes) == 1}
         if return_scores or listing[self.implementation]:
-            return listing_attention(q, k, v, size, tables)
-        return fused_attention(q, k, v, size, tables), None
+            output, scores = listing_attention(*projections)
+        else:
+            output, scores = fused_attention(*projections), None
+        size = projections.size[: len(self.axes)]
+        return self.output_projection(combine_heads(output, size)), scores
 
     def load_own_variables(self, store):
         """Loads tables of another size as a call with that size would use them."""
@@ -232,7 +264,7 @@ class SelfAttention(keras.layers.Layer):
             None if n is None else n - start - end
             for n, (start, end) in zip(size, self.margins, strict=True)
         ]
-        if any(n is not None and n < 1 for n in cropped):
+        if any(isinstance(n, int) and n < 1 for n in cropped):
             raise ValueError(
                 f"input size {tuple(size)} is too small: padding='valid' leaves "
                 f"{tuple(cropped)} of it"

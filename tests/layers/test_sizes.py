@@ -10,9 +10,9 @@ from aa_keras.layers import (
     AugmentedConv1D,
     AugmentedConv2D,
     copy_weights,
-    fused,
     resize_relative_embeddings,
 )
+from aa_keras.layers.attention import fused
 from aa_keras.layers.attention.listing import listing_attention
 from tests import reference
 from tests.layers.comparison import DEFAULTS, compare_fit, draw, randomize, reference_of

@@ -1,0 +1,115 @@
+"""The attention layers of a model: which they are, and what they project."""
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from aa_keras.keras_internals import sublayers
+from aa_keras.layers.augmented_conv import AugmentedConv
+from aa_keras.layers.self_attention import Projections, SelfAttention
+
+
+def attention_layers(model) -> dict[str, SelfAttention]:
+    """Returns the attention layers of a model, in order.
+
+    Args:
+        model: a Keras model or layer. Nested models and layers are searched too.
+
+    Returns:
+        Dictionary from a name to the layer. The attention of an augmented convolution
+        goes by the convolution's name. Where two share a name, both go by their
+        paths, `outer/inner`.
+
+    Example:
+
+    >>> list(attention_layers(aa_keras.models.AAResNet50()))[0]
+    'stage2_block1_conv2'
+    """
+    paths: dict[str, SelfAttention] = {}
+    _search(model, (), paths, set())
+    names = [path.rpartition("/")[2] for path in paths]
+    return {
+        name if names.count(name) == 1 else path: layer
+        for name, (path, layer) in zip(names, paths.items(), strict=True)
+    }
+
+
+def _search(parent, path, found, seen):
+    candidates = sublayers(parent) if path or not _is_attention(parent) else [parent]
+    for layer in candidates:
+        if id(layer) in seen:
+            continue
+        seen.add(id(layer))
+        inner = (*path, layer.name)
+        if _is_attention(layer):
+            attention = getattr(layer, "attention", layer)
+            found["/".join(inner)] = attention
+        else:
+            _search(layer, inner, found, seen)
+
+
+def _is_attention(layer):
+    return isinstance(layer, (SelfAttention, AugmentedConv))
+
+
+def record_projections(
+    function: Callable[[], Any], layers: dict[str, SelfAttention]
+) -> tuple[Any, dict[str, Projections]]:
+    """Calls a function and returns what attention layers projected meanwhile.
+
+    Works for a function that calls a model eagerly or while a graph is traced. Of a
+    layer that is called several times the first call counts.
+
+    Args:
+        function: takes no arguments, such as `lambda: model(images)`.
+        layers: the layers by name, as `attention_layers` returns them.
+
+    Returns:
+        The function's result, and a dictionary from each name to `Projections`. A
+        layer that was not called is missing.
+    """
+    recorded: dict[str, Projections] = {}
+
+    def recording(name, project):
+        def recorded_project(x):
+            projections = project(x)
+            recorded.setdefault(name, projections)
+            return projections
+
+        return recorded_project
+
+    with contextlib.ExitStack() as stack:
+        for name, layer in layers.items():
+            wrapped = recording(name, layer.project)
+            stack.enter_context(_replaced(layer, "project", wrapped))
+        result = function()
+    return result, recorded
+
+
+@contextlib.contextmanager
+def use_implementation(model, implementation: str) -> Iterator[None]:
+    """Lets all attention layers of a model use one implementation in a `with` block.
+
+    Args:
+        model: a Keras model or layer.
+        implementation: str, `"listing"`, `"fused"` or `"auto"`.
+    """
+    with contextlib.ExitStack() as stack:
+        for layer in attention_layers(model).values():
+            stack.enter_context(_replaced(layer, "implementation", implementation))
+        yield
+
+
+@contextlib.contextmanager
+def _replaced(layer, name, value):
+    """Sets an attribute of one instance without Keras' tracking, and restores it."""
+    attributes, missing = vars(layer), object()
+    before = attributes.get(name, missing)
+    attributes[name] = value
+    try:
+        yield
+    finally:
+        if before is missing:
+            del attributes[name]
+        else:
+            attributes[name] = before
