@@ -39,7 +39,7 @@ def decoded(source, records: tf.data.Dataset, window=None) -> tf.data.Dataset:
     return map_in_order(records, decode).filter(lambda record: record["usable"])
 
 
-def count_batches(source, split, batch_size) -> int:
+def check_num_batches(source, split, batch_size) -> int:
     """Returns the whole batches of an epoch; a `ValueError` if there is none."""
     num_examples = source.count(split)
     if num_examples < batch_size:

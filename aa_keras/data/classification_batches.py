@@ -17,6 +17,7 @@ state: a run that resumes at epoch 7 sees the same images as an uninterrupted on
 import tensorflow as tf
 
 from aa_keras.data import batches
+from aa_keras.data.batches import check_num_batches
 from aa_keras.data.augmentation import AUGMENTATIONS
 
 
@@ -69,7 +70,7 @@ def build_training(
         recolor = mixing.rand_augment(rand_augment) if rand_augment else recolor
         mix = mixing.mix(mixup, cutmix) if mixup or cutmix else mix
     num_classes = len(source.class_names)
-    num_batches = batches.count_batches(source, split, batch_size)
+    num_batches = check_num_batches(source, split, batch_size)
     # Outside of the pipeline's functions, which would store them as constants.
     arrays = source.arrays and tuple(map(tf.constant, source.arrays(split)))
 

@@ -54,7 +54,7 @@ def build_training(
             f"data.augmentation: received {augmentation!r}; allowed for detection: "
             f"{', '.join(AUGMENTATIONS)}"
         )
-    num_batches = batches.count_batches(source, split, batch_size)
+    num_batches = batches.check_num_batches(source, split, batch_size)
 
     def prepare(position, record, key):
         image, boxes, visible = augment(
