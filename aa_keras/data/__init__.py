@@ -1,15 +1,16 @@
 """Images and labels as `tf.data`, and the preprocessing that export shares.
 
-Classification is here; `data.detection_batches` has functions of the same names for
-boxes, and `data.coco` measures what a detector predicts.
+The functions here are those of classification; `data.detection_batches` has functions
+of the same names for boxes, and `data.coco` measures a detector's predictions.
 """
 
 from aa_keras.data import coco, detection_batches
 from aa_keras.data.classification_batches import build_evaluation, build_training
-from aa_keras.data.preprocessing import Preprocessing
+from aa_keras.data.preprocessing import DetectionPreprocessing, Preprocessing
 from aa_keras.data.sources import Source, open_source
 
 __all__ = [
+    "DetectionPreprocessing",
     "Preprocessing",
     "Source",
     "build_evaluation",

@@ -1,24 +1,23 @@
 """Random changes to training images, each a pure function of images and a seed.
 
-Each works eagerly and inside `tf.data` alike. A change takes a whole batch, which
-costs a small image far less than a call of its own. The crop of the Inception papers
-is a choice of a window of one image, made before the image is decoded, so that the
-rest of it need not be.
+A change takes a whole batch, which costs far less for small images than one call for
+each. The crop of the Inception papers selects a window before an image is decoded, so
+that only the window is decoded.
 """
 
-import dataclasses
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
 
-def pad_and_crop(images, seed, *, padding):
-    """Pads with zeros on every side and cuts the original size out of it anywhere.
+def pad_and_crop(images, seed, *, padding) -> tf.Tensor:
+    """Pads with zeros on every side and crops the original size at a random place.
 
     Args:
-        images: (batch, height, width, channels).
-        seed: Integers of shape (2,).
-        padding: Pixels on each side.
+        images: tensor (batch, height, width, channels).
+        seed: integers of shape (2,).
+        padding: int, pixels on each side.
     """
     batch, height, width = tf.unstack(tf.shape(images)[:3])
     padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
@@ -31,22 +30,22 @@ def pad_and_crop(images, seed, *, padding):
     return tf.ensure_shape(cropped, images.shape)
 
 
-def flip(images, seed):
+def flip(images, seed) -> tf.Tensor:
     """Mirrors left and right, each image with probability one half."""
     coins = tf.random.stateless_uniform((tf.shape(images)[0],), seed)
     # Whole images are selected, which takes half the time of `where` on each value.
     return tf.raw_ops.Select(condition=coins < 0.5, x=tf.reverse(images, [2]), y=images)
 
 
-def inception_window(shape, seed):
-    """A part of an image of 8 to 100 % of its area and aspect ratio 3/4 to 4/3.
+def inception_window(shape, seed) -> tf.Tensor:
+    """Selects a window of 8 to 100 % of the area and aspect ratio 3/4 to 4/3.
 
     Args:
-        shape: Integers (height, width, channels).
-        seed: Integers of shape (2,).
+        shape: integers (height, width, channels).
+        seed: integers of shape (2,).
 
     Returns:
-        Integers (y, x, height, width); all of the image if ten attempts fail.
+        Integers (y, x, height, width); the whole image if ten attempts fail.
 
     Reference:
         - Szegedy et al., "Going deeper with convolutions", section 6.
@@ -78,13 +77,13 @@ def _cifar(images, seed):
     return flip(pad_and_crop(images, crop_seed, padding=4), flip_seed)
 
 
-@dataclasses.dataclass(frozen=True)
-class Augmentation:
-    """What a name in an experiment file means.
+class Augmentation(NamedTuple):
+    """The functions behind a name in an experiment file.
 
     Args:
-        change: A function of images of the network's size and a seed.
-        window: A function of the shape of a stored image and a seed, or `None`.
+        change: callable, a function of images of the network's size and a seed.
+        window: callable, a function of the shape of a stored image and a seed.
+            Defaults to `None`, the whole image.
     """
 
     change: Callable

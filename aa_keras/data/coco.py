@@ -1,4 +1,4 @@
-"""From a detector's predictions to the metrics of COCO."""
+"""COCO's categories, and its metrics of a detector's predictions."""
 
 import contextlib
 import io
@@ -6,56 +6,43 @@ import io
 import numpy as np
 
 # The order of pycocotools' `stats`, under the names of the paper's tables.
-METRICS = (
-    "mAP",
-    "mAP50",
-    "mAP75",
-    "mAP_small",
-    "mAP_medium",
-    "mAP_large",
-    "recall_1",
-    "recall_10",
-    "recall_100",
-    "recall_small",
-    "recall_medium",
-    "recall_large",
-)
+METRICS = ("mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large")
+METRICS += ("recall_1", "recall_10", "recall_100")
+METRICS += ("recall_small", "recall_medium", "recall_large")
 # COCO numbers its 80 categories from 1 to 90 and leaves these out.
 UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+_PREDICTED = ("classes", "confidence")
 
 
-def measure(batches, image_size):
-    """COCO's metrics of predictions, on coordinates of the original images.
+def measure(batches, preprocessing) -> dict[str, float]:
+    """Computes COCO's metrics of predictions, in coordinates of the original images.
 
     Args:
-        batches: Pairs (targets, predictions) for all batches of a split: targets as
-            `detection.build_evaluation` gives them, predictions as KerasCV decodes
-            them, a dictionary of `boxes` (batch, most, 4), left, top, right, bottom
-            in pixels of the network's input, `confidence` and `classes` (batch,
-            most); class -1 where there is no box.
-        image_size: Side of the network's input in pixels.
+        batches: iterable of pairs (targets, predictions) for all batches of a split:
+            targets as `detection_batches.build_evaluation` returns them, predictions
+            as KerasCV decodes them, a dictionary of `boxes` (batch, most, 4), left,
+            top, right, bottom in pixels of the network's input, `confidence` and
+            `classes` (batch, most); class -1 where there is no box.
+        preprocessing: a `DetectionPreprocessing`.
 
     Returns:
-        A dictionary of `METRICS`, floats in 0..1. Without any object of a size its
-        metrics are -1, as pycocotools has it.
+        A dictionary of `METRICS`, floats in 0..1. Metrics of a size without any object
+        are -1, as in pycocotools.
 
     Raises:
-        ValueError: If there is no batch.
+        ValueError: if there is no batch.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
 
-    images, objects, detections = [], [], []
+    images: list[dict] = []
+    objects: list[dict] = []
+    detections: list[dict] = []
     for targets, predictions in batches:
-        targets = {key: np.asarray(value) for key, value in targets.items()}
-        predictions = {key: np.asarray(value) for key, value in predictions.items()}
-        for row in range(len(targets["image_id"])):
-            image = {key: value[row] for key, value in targets.items()}
-            predicted = {
-                key: value[row]
-                for key, value in predictions.items()
-                if key in ("boxes", "confidence", "classes")
-            }
+        sizes = np.stack([targets["height"], targets["width"]], axis=-1)
+        boxes = preprocessing.to_original(predictions["boxes"], sizes)
+        predictions = {"boxes": boxes, **{k: predictions[k] for k in _PREDICTED}}
+        for image, predicted in zip(_rows(targets), _rows(predictions), strict=True):
             images.append(
                 {
                     "id": int(image["image_id"]),
@@ -64,7 +51,7 @@ def measure(batches, image_size):
                 }
             )
             objects += _objects(image)
-            detections += _detections(image, predicted, image_size)
+            detections += _detections(image["image_id"], predicted)
     if not images:
         raise ValueError("batches: received none; allowed: at least one batch")
     for number, annotation in enumerate(objects, start=1):
@@ -87,23 +74,8 @@ def measure(batches, image_size):
     return dict(zip(METRICS, map(float, evaluation.stats), strict=True))
 
 
-def to_original(boxes, height, width, image_size):
-    """Boxes in pixels of the network's input in those of the original image.
-
-    Args:
-        boxes: (boxes, 4), left, top, right, bottom.
-        height, width: Of the original image.
-        image_size: Side of the network's input.
-    """
-    # The scaled size is in whole pixels, so that the two axes differ a little.
-    scale = np.float32(image_size) / np.float32(max(height, width))
-    size = np.maximum(np.round(np.float32([width, height]) * scale), 1)
-    boxes = boxes * np.tile(np.float32([width, height]) / size, 2)
-    return np.clip(boxes, 0, np.tile(np.float32([width, height]), 2))
-
-
-def category_names(names):
-    """The names of COCO's 80 categories at its own numbers less 1, 90 in all."""
+def category_names(names) -> list[str]:
+    """Places the names of COCO's 80 categories at its own numbers less 1."""
     numbers = category_numbers(len(names))
     complete = [f"unused {number}" for number in range(1, max(numbers) + 1)]
     for number, name in zip(numbers, names, strict=True):
@@ -111,8 +83,8 @@ def category_names(names):
     return complete
 
 
-def category_numbers(num_names):
-    """COCO's own numbers of its categories, in their order."""
+def category_numbers(num_names) -> list[int]:
+    """Returns COCO's own numbers of its categories, in their order."""
     numbers = (n for n in range(1, 91) if n not in UNUSED_CATEGORIES)
     return [next(numbers) for _ in range(num_names)]
 
@@ -131,18 +103,23 @@ def _objects(image):
             }
 
 
-def _detections(image, predicted, image_size):
-    boxes = to_original(predicted["boxes"], image["height"], image["width"], image_size)
-    for box, score, label in zip(
-        boxes, predicted["confidence"], predicted["classes"], strict=True
+def _detections(image_id, predicted):
+    for box, label, score in zip(
+        *(predicted[key] for key in ("boxes", *_PREDICTED)), strict=True
     ):
         if label >= 0:
             yield {
-                "image_id": int(image["image_id"]),
+                "image_id": int(image_id),
                 "category_id": int(label) + 1,
                 "bbox": _corner_and_size(box),
                 "score": float(score),
             }
+
+
+def _rows(batch):
+    """The rows of a dictionary of arrays, each a dictionary."""
+    columns = [np.asarray(column) for column in batch.values()]
+    return (dict(zip(batch, row, strict=True)) for row in zip(*columns, strict=True))
 
 
 def _corner_and_size(box):

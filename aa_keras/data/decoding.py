@@ -1,24 +1,24 @@
-"""From the bytes of a picture file to pixels, and what to do about a broken one."""
+"""Decodes picture files, and stops at broken ones or skips them."""
 
 import sys
 
 import tensorflow as tf
 
 
-def decode(encoded, channels, window=None):
-    """The pixels of a JPEG, PNG, BMP or the first frame of a GIF.
+def decode(encoded, channels, window=None) -> tf.Tensor:
+    """Decodes a JPEG, a PNG, a BMP or the first frame of a GIF.
 
     Args:
-        encoded: Scalar string, the file's bytes.
-        channels: 1 for grey, 3 for RGB; the picture is converted.
-        window: Integers (y, x, height, width), the part that is wanted; `None` for
-            all of it. Of a JPEG only that part is decompressed.
+        encoded: scalar string, the bytes of the file.
+        channels: int, 1 for gray, 3 for RGB; the picture is converted.
+        window: integers (y, x, height, width), the part to decode. Of a JPEG only that
+            part is decompressed. Defaults to the whole picture.
 
     Returns:
         uint8 (height, width, channels).
 
     Raises:
-        tf.errors.InvalidArgumentError: If the bytes are no such picture.
+        tf.errors.InvalidArgumentError: if the bytes are no such picture.
     """
     if window is None:
         image = tf.io.decode_image(encoded, channels, expand_animations=False)
@@ -31,14 +31,14 @@ def decode(encoded, channels, window=None):
     return tf.ensure_shape(image, (None, None, channels))
 
 
-def crop(image, window):
-    """The part (y, x, height, width) of an image (height, width, channels)."""
+def crop(image, window) -> tf.Tensor:
+    """Returns the part (y, x, height, width) of an image (height, width, channels)."""
     y, x, height, width = tf.unstack(window)
     return image[y : y + height, x : x + width]
 
 
-def shape(encoded, channels):
-    """Height, width and channels of a picture, for a JPEG without decompressing it."""
+def shape(encoded, channels) -> tf.Tensor:
+    """Returns height, width, channels of a picture; a JPEG is not decompressed."""
     return tf.cond(
         tf.io.is_jpeg(encoded),
         lambda: tf.io.extract_jpeg_shape(encoded),
@@ -47,9 +47,9 @@ def shape(encoded, channels):
 
 
 def attempt(function, element, fallback):
-    """`function(element)`, or `fallback` where that raises: a try within a graph.
+    """Returns `function(element)`, or `fallback` where that raises, within a graph.
 
-    TensorFlow has no such operation, but a data set of one element may drop it.
+    TensorFlow has no operation for this, but a data set of one element may drop it.
     """
     return (
         tf.data.Dataset.from_tensors(element)
@@ -61,24 +61,24 @@ def attempt(function, element, fallback):
     )
 
 
-def require(images, names, policy):
-    """Names the images that could not be decoded, and stops where they should stop it.
+def require(image, name, policy) -> tf.Tensor:
+    """Stops at an image that could not be decoded, or reports that it is skipped.
 
     Args:
-        images: Tensor whose size is zero if it could not be decoded.
-        names: Scalar string, where the image is stored.
-        policy: `"stop"` or `"skip"`.
+        image: tensor of size zero if the image could not be decoded.
+        name: scalar string, where the image is stored.
+        policy: str, `"stop"` or `"skip"`.
 
     Returns:
-        Scalar boolean, whether the image can be used; with `"stop"` it is `True`, or
-        an `InvalidArgumentError` that names the image.
+        Scalar boolean, whether the image can be used. With `"stop"` a broken image
+        raises an `InvalidArgumentError` that names it.
     """
-    usable = tf.size(images) > 0
+    usable = tf.size(image) > 0
     if policy == "stop":
         message = "corrupt image (data.corrupt_images=skip leaves it out):"
-        with tf.control_dependencies([tf.debugging.Assert(usable, [message, names])]):
+        with tf.control_dependencies([tf.debugging.Assert(usable, [message, name])]):
             return tf.identity(usable)
-    report = tf.strings.join(["Skipped a corrupt image: ", names])
+    report = tf.strings.join(["Skipped a corrupt image: ", name])
 
     def skip():
         with tf.control_dependencies([tf.print(report, output_stream=sys.stderr)]):

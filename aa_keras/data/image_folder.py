@@ -1,4 +1,4 @@
-"""Pictures in folders: one folder a class, with or without one folder a split."""
+"""Pictures in folders: one for each class, in one for each split or in none."""
 
 import dataclasses
 from pathlib import Path
@@ -6,44 +6,45 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
+from aa_keras.data.batches import map_in_order
+
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
 SPLITS = ("train", "validation", "test")
-SHUFFLE_SEED = 0  # of the carved splits: the same for every run, whatever its seed
+SHUFFLE_SEED = 0  # of the carved splits, independent of the seed of a run
 
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """Class names, and by split the paths and labels of the pictures."""
+    """Class names, and for each split the paths and labels of its pictures."""
 
     class_names: tuple[str, ...]
     splits: dict[str, tuple[np.ndarray, np.ndarray]]
 
-    def records(self, split, key=None):
-        """The files of a split, as `Source.records`."""
+    def records(self, split, key=None) -> tf.data.Dataset:
+        """Returns the files of a split, as `Source.records`."""
         paths, labels = (tf.constant(column) for column in self.splits[split])
         order = tf.range(len(paths))
         if key is not None:
             order = tf.random.experimental.stateless_shuffle(order, key)
-        return tf.data.Dataset.from_tensor_slices(order).map(
+        return map_in_order(
+            tf.data.Dataset.from_tensor_slices(order),
             lambda index: {
                 "image": tf.io.read_file(paths[index]),
                 "label": labels[index],
                 "name": paths[index],
             },
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
         )
 
 
-def find(data_dir, validation_examples=0):
+def find(data_dir, validation_examples=0) -> Tree:
     """Lists DATA_DIR/SPLIT/CLASS/* or DATA_DIR/CLASS/*.
 
-    Without folders for the splits, every fifth picture of a class is the test split.
-    With a folder `validation` but none `test`, the former is the test split, as in
+    Without folders for the splits, every fifth picture of a class is in the test split.
+    With a folder `validation` but none `test`, `validation` is the test split, as in
     ImageNet.
 
     Raises:
-        ValueError: If there are no such folders, in one line.
+        ValueError: if there are no such folders.
     """
     if data_dir is None or not Path(data_dir).is_dir():
         raise ValueError(
@@ -102,7 +103,7 @@ def _list(root, class_names):
     ]
     if not found:
         raise ValueError(
-            f"data.data_dir: {root} holds no pictures; allowed: "
+            f"data.data_dir: {root} contains no pictures; allowed: "
             f"{', '.join(sorted(SUFFIXES))} in one folder a class"
         )
     paths, labels = zip(*found, strict=True)
@@ -121,7 +122,7 @@ def _carve(splits, validation_examples):
             f"data.validation_examples: received {validation_examples}; allowed: less "
             f"than {len(paths)}, the number of training images"
         )
-    # The listing goes class by class; a run of it would hold few of the classes.
+    # The list is sorted by class: a section of it would contain few classes.
     order = np.random.default_rng(SHUFFLE_SEED).permutation(len(paths))
     validation = np.zeros(len(paths), bool)
     validation[order[:validation_examples]] = True

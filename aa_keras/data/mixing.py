@@ -1,26 +1,26 @@
 """Augmentation beyond the paper's, by Keras' own layers, off unless configured.
 
-The layers draw from a generator with a state. Here they are handed one whose numbers
-follow from the seed of the batch, so that they too are pure functions.
+The layers draw from a generator with a state. Here its numbers follow from the seed of
+the batch, so that the functions are pure.
 """
 
 import functools
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
 
-def rand_augment(strength):
-    """Two random changes of colour or shape to the images of a batch.
+def rand_augment(strength) -> Callable:
+    """Builds two random changes of color or shape for the images of a batch.
 
-    As in `keras.layers.RandAugment`, the images of one batch get the same two.
+    All images of a batch get the same two, as in `keras.layers.RandAugment`.
 
     Args:
-        strength: In 0..1, how far a change may go.
+        strength: float in 0..1, the limit of a change.
 
     Returns:
-        A function of float or uint8 (batch, height, width, channels) in 0..255 and a
-        seed.
+        A function of images (batch, height, width, channels) in 0..255 and a seed.
 
     Reference:
         - Cubuk et al., "RandAugment", 2019.
@@ -33,15 +33,15 @@ def rand_augment(strength):
     return apply
 
 
-def mix(mixup=None, cutmix=None):
-    """MixUp or CutMix; with both given, one of them by a coin for each batch.
+def mix(mixup=None, cutmix=None) -> Callable:
+    """Builds MixUp or CutMix; with both, a coin selects one for each batch.
 
     Args:
-        mixup: MixUp's alpha, or `None`.
-        cutmix: CutMix's alpha, or `None`.
+        mixup: float, MixUp's alpha. Defaults to `None`.
+        cutmix: float, CutMix's alpha. Defaults to `None`.
 
     Returns:
-        A function of images, one-hot labels and a seed that gives images and labels.
+        A function of images, one-hot labels and a seed that returns images and labels.
 
     Reference:
         - Zhang et al., "mixup: Beyond empirical risk minimization", 2018.
@@ -51,7 +51,7 @@ def mix(mixup=None, cutmix=None):
     if mixup:
         layers.append(SeededMixUp(alpha=mixup))
     if cutmix:
-        # Keras draws alpha from `factor`; both ends alike make it the constant.
+        # Keras draws alpha from the range `factor`; equal ends make it constant.
         layers.append(SeededCutMix(factor=(cutmix, cutmix)))
 
     def apply(images, labels, seed):
@@ -70,7 +70,7 @@ class _FoldedSeeds(keras.random.SeedGenerator):
     """A generator without a variable: draw n is a function of (seed, n)."""
 
     def __init__(self, seed):
-        # The parent's constructor makes the variable that is not wanted.
+        # The parent's constructor would create a variable.
         self.seed = seed
         self.num_draws = 0
 
@@ -80,7 +80,7 @@ class _FoldedSeeds(keras.random.SeedGenerator):
 
 
 class _Seeded:
-    """A Keras layer that draws from the seed that it was given last."""
+    """A Keras layer that draws from the seed that `with_seed` set."""
 
     def with_seed(self, seed):
         object.__setattr__(self, "_seeds", _FoldedSeeds(seed))
@@ -92,7 +92,7 @@ class _Seeded:
 
 class SeededRandAugment(_Seeded, keras.layers.RandAugment):
     def transform_images(self, images, transformation, training=True):
-        # Keras applies all eleven changes and selects; here only the chosen ones run.
+        # Keras computes all eleven changes; this computes only the chosen ones.
         for chosen in tf.unstack(transformation["layer_idxes"]):
             images = tf.switch_case(
                 chosen,

@@ -1,32 +1,66 @@
-"""From the bytes of a picture file to upright pixels, within a served graph."""
+"""Decodes picture files to upright pixels, within a served graph."""
+
+import re
+from pathlib import Path
 
 import tensorflow as tf
 
 from aa_keras.data import decoding
 
-# More is refused before a pixel is decompressed: a file of some kilobytes can claim to
-# hold a terabyte. 64 megapixels in RGB are 192 MiB.
+# Larger pictures are refused before they are decompressed: a file of some kilobytes can
+# claim a terabyte of pixels. 64 megapixels in RGB are 192 MiB.
 MAX_PIXELS = 2**26
 
 EXIF = int.from_bytes(b"Exif")
 ORIENTATION = 0x0112  # the number of the entry
 
 
-def decode_picture(encoded, channels):
-    """The pixels of a JPEG or PNG as a person sees it.
-
-    Decoded as for training. Transparency is dropped, 16 bits become 8, CMYK becomes
-    RGB, and a JPEG is turned as its EXIF orientation says.
+def read_picture(path, channels) -> tf.Tensor:
+    """Decodes a picture file like `decode_picture`.
 
     Args:
-        encoded: Scalar string, the file's bytes.
-        channels: 1 for grey, 3 for RGB; the picture is converted.
+        path: path of a JPEG or PNG file.
+        channels: int, 1 for gray, 3 for RGB; the picture is converted.
 
     Returns:
         uint8 (height, width, channels).
 
     Raises:
-        tf.errors.InvalidArgumentError: If it is no such file, is broken, or has more
+        ValueError: if the file cannot be read or decoded.
+    """
+    try:
+        # A tensor, because a value of Python would be traced again for each file.
+        return _decode(tf.constant(Path(path).read_bytes()), channels)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"{path}: {_reason(error)}") from None
+
+
+def _reason(error):
+    """The reason in a message of TensorFlow, without the place in the graph."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    reason = [line for line in lines if line and not line.startswith("[[")][-1]
+    if reason.startswith("assertion failed:"):
+        reason = " ".join(re.findall(r"\[([^\[\]]*)\]", reason))
+    return reason
+
+
+def decode_picture(encoded, channels) -> tf.Tensor:
+    """Decodes a JPEG or PNG to the pixels that a person sees.
+
+    Decodes as training does. Transparency is dropped, 16 bits become 8, CMYK becomes
+    RGB, and a JPEG is rotated by its EXIF orientation.
+
+    Args:
+        encoded: scalar string, the bytes of the file.
+        channels: int, 1 for gray, 3 for RGB; the picture is converted.
+
+    Returns:
+        uint8 (height, width, channels).
+
+    Raises:
+        tf.errors.InvalidArgumentError: if it is no such file, is broken, or has more
             than `MAX_PIXELS`.
     """
     png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
@@ -52,15 +86,19 @@ def decode_picture(encoded, channels):
     )
 
 
+# In a graph, `tf.cond` computes only the branch that is needed.
+_decode = tf.function(decode_picture, autograph=False)
+
+
 def _png_size(encoded):
-    # A PNG begins with its header. Of too short a file the size is zero.
+    # A PNG begins with its header. The size of a file that is too short is zero.
     header = tf.strings.substr(encoded + b"\0" * 24, 16, 8)
     size = tf.io.decode_raw(header, tf.int32, little_endian=False)
     return tf.cast(tf.reverse(size, [0]), tf.int64)
 
 
-def exif_orientation(encoded):
-    """The EXIF orientation of a JPEG, 1 to 8, and 1 where it states none."""
+def exif_orientation(encoded) -> tf.Tensor:
+    """Returns the EXIF orientation of a JPEG, 1 to 8, and 1 where it has none."""
     size = tf.cast(tf.strings.length(encoded), tf.int64)
     data = tf.io.decode_raw(encoded + b"\0" * 4, tf.uint8)
 
@@ -76,7 +114,7 @@ def exif_orientation(encoded):
 
     def is_other_segment(position):
         marker = number(position, 2)
-        scan = 0xFFDA  # what follows is the picture itself
+        scan = 0xFFDA  # the picture itself follows
         return (marker > 0xFF00) & (marker != scan) & ~is_exif(position)
 
     (start,) = tf.while_loop(
@@ -109,13 +147,8 @@ def exif_orientation(encoded):
     return tf.cond(is_exif(start), orientation, lambda: tf.constant(1, tf.int64))
 
 
-def turn(pixels, orientation):
-    """The upright picture of pixels stored with an EXIF orientation.
-
-    Args:
-        pixels: (height, width, channels).
-        orientation: Integer scalar, 1 to 8.
-    """
+def turn(pixels, orientation) -> tf.Tensor:
+    """Rotates and mirrors pixels (height, width, channels) by an EXIF orientation."""
 
     def when(condition, change, image):
         return tf.cond(condition, lambda: change(image), lambda: image)

@@ -1,17 +1,19 @@
 """The data sets by name: their splits, class names and channel statistics.
 
-A source has the splits `train`, `validation` and `test`. The test split is what the
-paper reports on: the set's own, or its validation split where the labels of its test
-split are not public (ImageNet, COCO). The validation split is the set's own or is
-carved out of train when a run asks for it; without one, `num_examples` lacks it and
-everything is trained on.
+A new data set is one entry of `DATA_SETS`.
+
+A source has the splits `train`, `validation` and `test`. The paper reports on the test
+split: the set's own, or its validation split where the labels of its test split are not
+public (ImageNet, COCO). The validation split is the set's own or is carved out of train
+when a run requests it. Otherwise `num_examples` has no `validation`, and a run trains
+on all images of train.
 """
 
 import dataclasses
 import difflib
 import functools
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -19,26 +21,28 @@ import tensorflow as tf
 from aa_keras.data import image_folder, tfds_files
 from aa_keras.data.decoding import decode
 
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 @dataclasses.dataclass(frozen=True)
 class Source:
-    """A data set, not yet read. `arrays` gives its content, or else `records`.
+    """A data set, not yet read. Either `arrays` or `records` returns its content.
 
     Args:
-        name: As in an experiment file.
-        class_names: One text per label.
-        mean: Mean of each channel of the training images, in 0..1.
-        std: Standard deviation of each channel.
-        num_examples: Number of images by split: train, test, and validation if any.
-        arrays: A function of a split's name that gives all its images, uint8
+        name: str, as in an experiment file.
+        class_names: tuple of strings, one for each label.
+        mean: tuple of floats, the mean of each channel of the training images, in 0..1.
+        std: tuple of floats, the standard deviation of each channel.
+        num_examples: dictionary from a split to its number of images.
+        arrays: callable, a function of a split that returns all its images, uint8
             (examples, height, width, channels), and labels, int64 (examples,). For
             sets that fit in memory.
-        records: A function of a split's name and a key (a random seed of shape (2,),
-            or `None` for the stored order) that gives a `tf.data.Dataset` of
+        records: callable, a function of a split and a key (a random seed of shape (2,),
+            or `None` for the stored order) that returns a `tf.data.Dataset` of
             dictionaries: `image` (the bytes of a picture file), `name` (where it is
-            stored) and `label`, or what a detector learns from.
-        task: `"classification"` or `"detection"`.
-        corrupt_images: What to do about a broken picture: `"stop"` or `"skip"`.
+            stored) and `label`, or the targets of a detector.
+        task: str, `"classification"` or `"detection"`.
+        corrupt_images: str, `"stop"` or `"skip"` at a broken picture.
     """
 
     name: str
@@ -52,11 +56,11 @@ class Source:
     corrupt_images: Literal["stop", "skip"] = "stop"
 
     @property
-    def channels(self):
+    def channels(self) -> int:
         return len(self.mean)
 
-    def count(self, split):
-        """Number of images of a split; a `ValueError` names the splits there are."""
+    def count(self, split) -> int:
+        """Returns the images of a split; a `ValueError` lists the existing splits."""
         if split not in self.num_examples:
             raise ValueError(
                 f"split: received {split!r}; allowed: {', '.join(self.num_examples)} "
@@ -65,11 +69,12 @@ class Source:
             )
         return self.num_examples[split]
 
-    def load(self, split):
-        """(uint8 image (height, width, channels), int64 label), in a fixed order."""
+    def load(self, split) -> tf.data.Dataset:
+        """Loads (uint8 image (height, width, channels), label) in the stored order."""
         self.count(split)
         if self.arrays:
             return tf.data.Dataset.from_tensor_slices(self.arrays(split))
+        assert self.records
         return self.records(split, None).map(
             lambda record: (decode(record["image"], self.channels), record["label"])
         )
@@ -77,25 +82,28 @@ class Source:
 
 def open_source(
     name, data_dir=None, download=False, validation_examples=0, corrupt_images="stop"
-):
-    """The data set of that name.
+) -> Source:
+    """Opens the data set of that name.
 
     Args:
-        name: `"digits"`, `"image_folder"`, or a set of tensorflow-datasets, as in
+        name: str, a key of `DATA_SETS`, or a set of tensorflow-datasets, as in
             `"cifar100"`, `"imagenet2012"` or `"coco/2017"`.
-        data_dir: Where the data lies: a data_dir of tensorflow-datasets (`None` for
-            its own choice, TFDS_DATA_DIR), or the image folder.
-        download: Whether tensorflow-datasets may fetch what is missing.
-        validation_examples: Number of images carved out of train for validation.
-        corrupt_images: `"stop"` or `"skip"`.
+        data_dir: str, the data_dir of tensorflow-datasets, or the image folder.
+            Defaults to the choice of tensorflow-datasets, TFDS_DATA_DIR.
+        download: bool, whether tensorflow-datasets may download what is missing.
+        validation_examples: int, images carved out of train for validation.
+        corrupt_images: str, `"stop"` or `"skip"`.
 
     Raises:
-        ValueError: If there is none, or it is not there, in one line that says how to
-            get it.
+        ValueError: if the name is unknown, or the data is missing; a single line that
+            says how to get it.
     """
-    # tensorflow-datasets knows the rest of the names, so it is asked last.
-    opener = _SOURCES.get(name, functools.partial(_tensorflow_dataset, name))
+    # tensorflow-datasets has many more names, so an unknown one goes there.
+    known = _known(name)
+    opener = known.open if known else _tensorflow_dataset
     return opener(
+        name,
+        known,
         data_dir=data_dir,
         download=download,
         validation_examples=validation_examples,
@@ -103,90 +111,97 @@ def open_source(
     )
 
 
-def num_channels(name):
-    """Channels of a data set's images, without looking for the data itself."""
-    known = {"digits": 1, **{key: len(mean) for key, (mean, _) in _STATISTICS.items()}}
-    return known.get(name, 3)
+def num_channels(name) -> int:
+    """Returns the channels of a data set's images without opening the data set."""
+    known = _known(name)
+    return len(known.mean) if known else 3
 
 
-def _digits(validation_examples, **_):
-    """8x8 grey handwritten digits, 1797 of them, that ship inside scikit-learn.
+def _known(name):
+    return DATA_SETS.get(name, DATA_SETS.get(name.partition("/")[0].partition(":")[0]))
 
-    Every fifth image is the test split; every tenth of all, none of them in it, is
-    the validation split.
+
+def _digits(name, known, *, validation_examples, **_):
+    """The 1797 gray 8x8 handwritten digits that scikit-learn contains.
+
+    Every fifth image is in the test split, every tenth one in the validation split;
+    the two do not overlap.
     """
     from sklearn.datasets import load_digits
 
     if validation_examples:
-        raise _own_validation("digits", validation_examples)
+        raise _own_validation(name, validation_examples)
     digits = load_digits()
-    # Sixteen steps of grey, spread over a byte as a picture file would hold them.
+    # Sixteen levels of gray, spread over a byte as in a picture file.
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = digits.target.astype(np.int64)
     index = np.arange(len(labels))
     test = index % 5 == 4
     validation = index % 10 == 0
-    masks = {
-        "train": ~(test | validation),
-        "validation": validation,
-        "test": test,
-    }
+    masks = {"train": ~(test | validation), "validation": validation, "test": test}
     return Source(
-        name="digits",
+        name=name,
         class_names=tuple(str(name) for name in digits.target_names),
-        mean=(0.306,),
-        std=(0.376,),
+        mean=known.mean,
+        std=known.std,
         num_examples={split: int(mask.sum()) for split, mask in masks.items()},
         arrays=lambda split: (images[masks[split]], labels[masks[split]]),
     )
 
 
-def _image_folder(data_dir, validation_examples, corrupt_images, **_):
+def _image_folder(name, known, *, data_dir, validation_examples, corrupt_images, **_):
     tree = image_folder.find(data_dir, validation_examples)
     return Source(
-        name="image_folder",
+        name=name,
         class_names=tree.class_names,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
+        mean=known.mean,
+        std=known.std,
         num_examples={split: len(paths) for split, (paths, _) in tree.splits.items()},
         records=tree.records,
         corrupt_images=corrupt_images,
     )
 
 
-def _tensorflow_dataset(name, data_dir, download, validation_examples, corrupt_images):
+def _tensorflow_dataset(
+    name, known, *, data_dir, download, validation_examples, corrupt_images
+):
+    how_to_get = (known and known.how_to_get) or "set data.download: true"
     try:
-        builder = tfds_files.find(name, data_dir, download)
+        builder = tfds_files.find(name, data_dir, download, how_to_get)
     except tfds_files.UnknownName:
-        known = [*_SOURCES, *tfds_files.known_names()]
-        close = difflib.get_close_matches(name, known, n=1)
+        own = [
+            key
+            for key, known in DATA_SETS.items()
+            if known.open is not _tensorflow_dataset
+        ]
+        names = [*own, *tfds_files.known_names()]
+        close = difflib.get_close_matches(name, names, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(
-            f"data.name: received {name!r}; {hint}allowed: {', '.join(_SOURCES)}, or "
-            "a set of tensorflow-datasets, as in cifar100, imagenet2012, coco/2017"
+            f"data.name: received {name!r}; {hint}allowed: {', '.join(own)}, or a set "
+            "of tensorflow-datasets, as in cifar100, imagenet2012, coco/2017"
         ) from None
-    splits = tfds_files.assign_splits(builder)
+    splits = tfds_files.assign_splits(builder, known and known.test_split)
     if validation_examples:
         if "validation" in splits:
             raise _own_validation(name, validation_examples)
-        splits = tfds_files.carve(splits, validation_examples)
+        splits = tfds_files.carve(builder, splits, validation_examples)
     task, features = tfds_files.find_task(builder)
-    mean, std = _STATISTICS.get(
-        builder.name, _DEFAULT_STATISTICS[builder.info.features["image"].shape[-1]]
-    )
+    gray = builder.info.features["image"].shape[-1] == 1
+    known = known or DataSet(*(((0.5,), (0.25,)) if gray else ()))
     records = functools.partial(tfds_files.read, builder, splits, features)
     if task == "detection":
         num_names = builder.info.features["objects"].feature["label"].num_classes
         records = functools.partial(tfds_files.read_objects, records, num_names)
     in_memory = task == "classification" and tfds_files.fits_in_memory(builder)
     arrays = functools.partial(
-        tfds_files.read_arrays, records, len(mean), corrupt_images
+        tfds_files.read_arrays, records, len(known.mean), corrupt_images
     )
     return Source(
         name=name,
         class_names=tuple(tfds_files.class_names(builder, task)),
-        mean=mean,
-        std=std,
+        mean=known.mean,
+        std=known.std,
         num_examples={split: part.num_examples for split, part in splits.items()},
         arrays=functools.cache(arrays) if in_memory else None,
         records=records,
@@ -202,13 +217,36 @@ def _own_validation(name, received):
     )
 
 
-_SOURCES = {"digits": _digits, "image_folder": _image_folder}
+class DataSet(NamedTuple):
+    """What is known of a data set before it is opened.
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-_DEFAULT_STATISTICS = {1: ((0.5,), (0.25,)), 3: (IMAGENET_MEAN, IMAGENET_STD)}
-# The mean and standard deviation of each channel over the training images.
-_STATISTICS = {
-    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
-    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
-    "mnist": ((0.1307,), (0.3081,)),
+    Args:
+        mean: tuple of floats, as of `Source`. Defaults to ImageNet's.
+        std: tuple of floats. Defaults to ImageNet's.
+        open: callable, opens the set: a function of the name, this record and the
+            options of `open_source`. Defaults to reading files of tensorflow-datasets.
+        test_split: str, the split that the paper reports on. Defaults to the set's
+            `test`, else `validation`.
+        how_to_get: str, what to do where the files are missing.
+    """
+
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    open: Callable[..., Source] = _tensorflow_dataset
+    test_split: str | None = None
+    how_to_get: str | None = None
+
+
+DATA_SETS = {
+    "digits": DataSet((0.306,), (0.376,), _digits),
+    "image_folder": DataSet(open=_image_folder),
+    "mnist": DataSet((0.1307,), (0.3081,)),
+    "cifar10": DataSet((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": DataSet((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "coco": DataSet(test_split="validation"),
+    "imagenet2012": DataSet(
+        test_split="validation",
+        how_to_get="put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "
+        "image-net.org into DATA_DIR/downloads/manual and set data.download: true",
+    ),
 }

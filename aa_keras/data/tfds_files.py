@@ -1,64 +1,57 @@
 """Sets of tensorflow-datasets, read from their files.
 
-The files are read here, and not by `tfds.load`, because the order of a training epoch
-must be a function of a key that only the running pipeline knows, and because pictures
-are shuffled, and sometimes cropped, before they are decoded.
+They are read here and not by `tfds.load`, for two reasons: the order of a training
+epoch is a function of a key that only the running pipeline knows, and pictures are
+shuffled and windows selected before they are decoded.
 """
+
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from aa_keras.data import coco
+from aa_keras.data.batches import map_in_order
 from aa_keras.data.decoding import attempt, decode, require
 
-SHUFFLE_BUFFER = 16_384  # encoded pictures: of ImageNet, less than 2 GiB
-PARALLEL_FILES = 16  # open at a time; neighbours in a file are spread over this many
-MEMORY = 2**30  # bytes of decoded images that a source may hold
-
-# Where the test labels are not public, the paper reports on the validation split.
-_TEST_SPLITS = {"imagenet2012": "validation", "coco": "validation"}
-_HOW_TO_GET = {
-    "imagenet2012": "put ILSVRC2012_img_train.tar and ILSVRC2012_img_val.tar from "
-    "image-net.org into DATA_DIR/downloads/manual and set data.download: true",
-}
+SHUFFLE_BUFFER = 16_384  # encoded pictures: less than 2 GiB of ImageNet
+PARALLEL_FILES = 16  # open at a time; neighbors in a file are spread over this many
+MEMORY = 2**30  # bytes of decoded images that a source may store
 
 
 class UnknownName(LookupError):
     """tensorflow-datasets has no set of that name."""
 
 
-def find(name, data_dir, download):
-    """The builder of a prepared set; prepares it first if it may.
+def find(name, data_dir, download, how_to_get):
+    """Returns the builder of a prepared set; prepares it first if `download`.
 
     Raises:
-        UnknownName: If there is no such set.
-        ValueError: If its files are not there and may not be fetched.
+        UnknownName: if there is no such set.
+        ValueError: if its files are missing and may not be downloaded.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.read_only_builder import builder_from_files
 
     try:
-        # The files alone, without the set's code, which would ask the network.
+        # Without the code of the set, which would use the network.
         builder = builder_from_files(name, data_dir=data_dir)
     except (tfds.core.DatasetNotFoundError, ValueError):
         builder = None
     if builder is None:
-        base_name = name.partition("/")[0].partition(":")[0]
-        if base_name not in known_names():
+        if name.partition("/")[0].partition(":")[0] not in known_names():
             raise UnknownName(name)
-        how = _HOW_TO_GET.get(base_name, "set data.download: true")
         if not download:
             where = data_dir or tfds.core.constants.DATA_DIR
             raise ValueError(
-                f"data.name: {name!r} is not in {where}; name the folder that holds "
-                f"it with data.data_dir or TFDS_DATA_DIR, or {how}"
+                f"data.name: {name!r} is not in {where}; set data.data_dir or "
+                f"TFDS_DATA_DIR to the folder that contains it, or {how_to_get}"
             )
         try:
             builder = tfds.builder(name, data_dir=data_dir)
             builder.download_and_prepare()
         except Exception as error:
-            # Whatever it was (the network, a checksum, a missing file), it is told
-            # in one line; the cause stays attached.
+            # A network, a checksum, a missing file: reported as a single line.
             first_line = str(error).strip().partition("\n")[0]
             raise ValueError(
                 f"data.download: {name!r} could not be prepared: {first_line}"
@@ -71,21 +64,26 @@ def find(name, data_dir, download):
     return builder
 
 
-def known_names():
+def known_names() -> list[str]:
     import tensorflow_datasets as tfds
 
     return tfds.list_builders(with_community_datasets=False)
 
 
-def assign_splits(builder):
-    """Which part of the set is train, validation and test."""
+def assign_splits(builder, test=None) -> dict:
+    """Returns the parts of the set that are train, validation and test.
+
+    Args:
+        builder: as `find` returns it.
+        test: str, the set's split to test on. Defaults to `test`, else `validation`,
+            else the last fifth of train.
+    """
     own = builder.info.splits
     if "train" not in own:
         raise ValueError(
             f"data.name: {builder.name!r} has the splits {', '.join(own)}; allowed: "
             "sets with a split train"
         )
-    test = _TEST_SPLITS.get(builder.name)
     if test is None:
         test = next((split for split in ("test", "validation") if split in own), None)
     if test is None:  # the last fifth; the files of a set are in random order
@@ -96,41 +94,22 @@ def assign_splits(builder):
     return splits
 
 
-def carve(splits, validation_examples):
+def carve(builder, splits, validation_examples) -> dict:
     """Makes the last images of train the validation split."""
-    train = splits["train"]
-    rest = train.num_examples - validation_examples
+    num_examples = splits["train"].num_examples
+    rest = num_examples - validation_examples
     if rest < 1:
         raise ValueError(
             f"data.validation_examples: received {validation_examples}; allowed: less "
-            f"than {train.num_examples}, the number of training images"
+            f"than {num_examples}, the number of training images"
         )
-    return {
-        **splits,
-        "train": _Part(train.file_instructions, 0, rest),
-        "validation": _Part(train.file_instructions, rest, train.num_examples),
-    }
+    own = builder.info.splits
+    train, validation = own[f"train[:{rest}]"], own[f"train[{rest}:{num_examples}]"]
+    return {**splits, "train": train, "validation": validation}
 
 
-class _Part:
-    """Examples `start` to `stop` of a split, as instructions to read its files."""
-
-    def __init__(self, instructions, start, stop):
-        self.num_examples = stop - start
-        self.file_instructions = []
-        position = 0
-        for file in instructions:
-            first = max(start - position, 0)
-            last = min(stop - position, file.take)
-            if first < last:
-                self.file_instructions.append(
-                    file.replace(skip=file.skip + first, take=last - first)
-                )
-            position += file.take
-
-
-def find_task(builder):
-    """`"classification"` or `"detection"`, and the features that this takes."""
+def find_task(builder) -> tuple[str, set[str]]:
+    """Returns `"classification"` or `"detection"`, and the features that it needs."""
     features = builder.info.features
     if {"image", "image/id", "objects"} <= set(features):
         return "detection", {"image", "image/id", "objects"}
@@ -146,28 +125,28 @@ def find_task(builder):
     )
 
 
-def class_names(builder, task):
+def class_names(builder, task) -> list[str]:
     features = builder.info.features
     if task == "detection":
         return coco.category_names(features["objects"].feature["label"].names)
     return features["label"].names
 
 
-def fits_in_memory(builder):
+def fits_in_memory(builder) -> bool:
     shape = builder.info.features["image"].shape
     num_examples = sum(part.num_examples for part in builder.info.splits.values())
     return None not in shape and num_examples * np.prod(shape) <= MEMORY
 
 
-def read(builder, splits, features, split, key=None):
-    """The records of a split, their pictures still encoded.
+def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
+    """Reads the records of a split, their pictures still encoded.
 
     Args:
-        builder: As `find` returns it.
-        splits: As `assign_splits` returns them.
-        features: Names of the features wanted.
-        split: A key of `splits`.
-        key: A random seed of shape (2,); the order is a function of it. `None` for
+        builder: as `find` returns it.
+        splits: dictionary, as `assign_splits` returns it.
+        features: set of strings, the features to read.
+        split: str, a key of `splits`.
+        key: random seed of shape (2,), which determines the order. Defaults to `None`,
             the stored order.
 
     Returns:
@@ -179,7 +158,7 @@ def read(builder, splits, features, split, key=None):
     files = tf.constant([str(file.filename) for file in instructions])
     skips = tf.constant([file.skip for file in instructions], tf.int64)
     takes = tf.constant([file.take for file in instructions], tf.int64)
-    short_names = tf.constant([_short(file.filename) for file in instructions])
+    short_names = tf.constant([Path(f.filename).name for f in instructions])
     order = tf.range(len(instructions))
     if key is not None:
         key, file_key = tf.unstack(tf.random.split(key, 2))
@@ -214,20 +193,19 @@ def read(builder, splits, features, split, key=None):
         features, decoders={"image": tfds.decode.SkipDecoding()}
     )
     wanted = partial.extract_features(builder.info.features)
-    return records.map(
+    return map_in_order(
+        records,
         lambda record, name: {
             **wanted.deserialize_example(record, decoders=partial.decoders),
             "name": name,
         },
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
     )
 
 
-def read_objects(records, num_names, split, key=None):
-    """The records of COCO with boxes and their attributes under short names.
+def read_objects(records, num_names, split, key=None) -> tf.data.Dataset:
+    """Reads the records of COCO, with boxes and their attributes under short names.
 
-    Classes are COCO's own numbers less 1 (0..89), as the paper's 90 outputs have it.
+    Classes are COCO's own numbers less 1 (0..89), like the paper's 90 outputs.
     """
     classes = tf.constant(coco.category_numbers(num_names), tf.int64) - 1
 
@@ -237,7 +215,7 @@ def read_objects(records, num_names, split, key=None):
             "image": record["image"],
             "name": record["name"],
             "image_id": record["image/id"],
-            "boxes": objects["bbox"],  # top, left, bottom, right as parts of the sides
+            "boxes": objects["bbox"],  # top, left, bottom, right
             "classes": tf.gather(classes, objects["label"]),
             "is_crowd": objects["is_crowd"],
             "area": tf.cast(objects["area"], tf.float32),
@@ -246,13 +224,14 @@ def read_objects(records, num_names, split, key=None):
     return records(split, key).map(rename)
 
 
-def read_arrays(records, channels, corrupt_images, split):
-    """All images and labels of a split, decoded."""
+def read_arrays(
+    records, channels, corrupt_images, split
+) -> tuple[np.ndarray, np.ndarray]:
+    """Reads and decodes all images and labels of a split."""
 
     def batches(decode_record):
         return (
-            records(split)
-            .map(decode_record, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+            map_in_order(records(split), decode_record)
             .filter(lambda image, label, usable: usable)
             .batch(1024)
             .prefetch(1)
@@ -274,7 +253,3 @@ def read_arrays(records, channels, corrupt_images, split):
         parts = list(batches(careful))
     images, labels, _ = (np.concatenate(part) for part in zip(*parts, strict=True))
     return images, labels
-
-
-def _short(filename):
-    return str(filename).replace("\\", "/").rpartition("/")[2]

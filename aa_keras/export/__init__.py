@@ -1,15 +1,15 @@
-"""From a trained network to files that are served, each compared with the original."""
+"""From a trained network to files for serving, each compared with the network.
 
-from aa_keras.export.converted import export_converted
-from aa_keras.export.formats import export, predict_images, read_picture
-from aa_keras.export.publishing import ExportError
-from aa_keras.export.saved_model import export_saved_model
+Names are resolved on first use, so that the command line lists the formats without
+loading TensorFlow.
+"""
 
-__all__ = [
-    "ExportError",
-    "export",
-    "export_saved_model",
-    "export_converted",
-    "predict_images",
-    "read_picture",
-]
+import importlib
+
+__all__ = ["export", "export_model", "export_saved_model"]
+
+
+def __getattr__(name):
+    if name in __all__:
+        return getattr(importlib.import_module("aa_keras.export.exporting"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,10 +1,13 @@
-"""What lies beside an exported network for people and for TensorFlow Serving."""
+"""The files beside an exported network, for people and for TensorFlow Serving.
+
+They are in `assets.extra/`, which servers and loaders ignore.
+"""
 
 import json
 
 import tensorflow as tf
 
-# As TensorFlow Serving's guide to batching has it for a processor; on an accelerator
+# The recommendation of TensorFlow Serving's batching guide for a CPU; on an accelerator
 # raise the size until throughput stops growing.
 BATCHING_PARAMETERS = """\
 max_batch_size { value: 32 }
@@ -14,34 +17,43 @@ num_batch_threads { value: 4 }
 """
 
 
-def write_extras(folder, card, class_names, warmup=()):
-    """Fills `assets.extra/`, which servers and loaders leave alone.
-
-    Args:
-        folder: The export.
-        card: What is known about the network, as plain data.
-        class_names: One text per class.
-        warmup: Pairs of a signature's name and a dictionary of its inputs, which
-            TensorFlow Serving asks before it offers the version.
-    """
+def write_card(folder, card, class_names) -> None:
+    """Writes the model card, plain data, and the class names, one a line."""
     folder = folder / "assets.extra"
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     card = json.dumps(card, indent=2, ensure_ascii=False)
     (folder / "model_card.json").write_text(card + "\n", encoding="utf-8")
     names = "".join(f"{name}\n" for name in class_names)
     (folder / "class_names.txt").write_text(names, encoding="utf-8")
-    if warmup:
-        (folder / "batching_params.pbtxt").write_text(BATCHING_PARAMETERS)
-        with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as file:
-            for signature, inputs in warmup:
-                file.write(prediction_log(signature, inputs))
 
 
-def describe(functions):
-    """Inputs and outputs of signatures, as plain data.
+def write_warmup(folder, signatures, image, network_input) -> None:
+    """Writes the requests that TensorFlow Serving runs before it offers the version.
 
     Args:
-        functions: Dictionary of name to `tf.function` with an input signature.
+        folder: path of the export.
+        signatures: dictionary from a signature to the name of its input.
+        image: uint8 array (height, width, channels).
+        network_input: float array, the same image as the network takes it.
+    """
+    folder = folder / "assets.extra"
+    folder.mkdir(exist_ok=True)
+    (folder / "batching_params.pbtxt").write_text(BATCHING_PARAMETERS)
+    requests = {
+        "images": image[None],
+        "image_bytes": [tf.io.encode_png(image).numpy()],
+        "inputs": network_input[None],
+    }
+    with tf.io.TFRecordWriter(str(folder / "tf_serving_warmup_requests")) as file:
+        for name, key in signatures.items():
+            file.write(prediction_log(name, {key: requests[key]}))
+
+
+def describe(functions) -> dict[str, dict]:
+    """Describes the inputs and outputs of signatures as plain data.
+
+    Args:
+        functions: dictionary from a name to a `tf.function` with an input signature.
     """
 
     def tensor(specification):
@@ -63,15 +75,15 @@ def describe(functions):
     return described
 
 
-def prediction_log(signature, inputs):
-    """A serialized `tensorflow.serving.PredictionLog` of one request.
+def prediction_log(signature, inputs) -> bytes:
+    """Serializes a request as `tensorflow.serving.PredictionLog`.
 
-    Put together by hand: the package that defines it is wanted for nothing else here.
-    The numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`.
+    Written by hand, because nothing else here needs the package that defines it. The
+    numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`.
 
     Args:
-        signature: Name of the signature that is asked.
-        inputs: Dictionary of input name to array or tensor.
+        signature: str, the signature of the request.
+        inputs: dictionary from an input to an array or tensor.
     """
     model = _field(3, signature.encode())  # ModelSpec.signature_name
     request = _field(1, model)  # PredictRequest.model_spec

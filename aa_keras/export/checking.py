@@ -1,6 +1,5 @@
-"""An export is compared with the original before anybody sees it."""
+"""Compares an export with its network before it appears."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,42 +11,44 @@ import tensorflow as tf
 
 from aa_keras import data
 from aa_keras.data import decoding
-from aa_keras.export.publishing import ExportError
 
 TOLERANCE = 1e-5
+MAX_IMAGES = 16
+MAX_PIXELS = 2**20  # of the network's inputs in all: two images of 640 x 640
 
 
-def sample_images(preprocessing, options=None, num_images=16):
-    """Real images to compare on, uint8 (height, width, channels) each.
+def sample_images(preprocessing, options=None) -> list[np.ndarray]:
+    """Returns real images to compare on, uint8 (height, width, channels) each.
 
-    The first of the run's own test split where its data is there, and in any case
-    the two photographs that scikit-learn ships, which are of another size.
+    The first images of the run's test split where its data exists, and the two
+    photographs in scikit-learn, which are of another size.
 
     Args:
-        preprocessing: A `data.Preprocessing`.
-        options: The section `data` of an experiment, or `None`.
-        num_images: How many of the test split.
+        preprocessing: a `data.Preprocessing`.
+        options: the section `data` of an experiment. Defaults to no run.
     """
     channels = preprocessing.channels
-    images = []
+    fitting = MAX_PIXELS // preprocessing.image_size**2
+    count = min(MAX_IMAGES, max(2, fitting))
+    images: list = []
     if options is not None:
         try:
             source = data.open_source(**{**options.source_options, "download": False})
-        except ValueError:  # not on this machine; the photographs have to do
+        except ValueError:  # not on this machine
             pass
         else:
             if source.arrays:
-                images = list(source.arrays("test")[0][:num_images])
+                images = list(source.arrays("test")[0][:count])
             else:
                 records = source.records("test", None).map(
                     lambda record: decoding.decode(record["image"], channels)
                 )
-                images = list(records.ignore_errors().take(num_images))
+                images = list(records.ignore_errors().take(count))
     return [*map(np.asarray, images), *photographs(channels)]
 
 
-def photographs(channels):
-    """The photographs that scikit-learn ships, as uint8 arrays."""
+def photographs(channels) -> list[np.ndarray]:
+    """Returns the photographs in scikit-learn, as uint8 arrays."""
     import sklearn.datasets
 
     folder = Path(sklearn.datasets.__file__).parent / "images"
@@ -57,92 +58,71 @@ def photographs(channels):
     ]
 
 
-def expect(model, preprocessing, images):
-    """What a network sees of the images, and what the original says to that.
-
-    Returns:
-        Float array of inputs (batch, height, width, channels), and a dictionary of
-        arrays: `probabilities` (batch, classes); or, of a detector, `scores` and
-        `classes` (batch, most), `boxes` (batch, most, 4) in pixels of the images and
-        `input_boxes` in those of the inputs.
-
-    Raises:
-        ExportError: If the model ends in neither.
-    """
-    # The processor alone, as in the other process: accelerators round otherwise.
-    with tf.device("CPU"):
-        inputs = np.stack([preprocessing(tf.constant(i)).numpy() for i in images])
-        if is_detector(model):
-            return inputs, _expect_detections(model, inputs, images)
-        expected = np.asarray(model(inputs, training=False), dtype=np.float32)
-    sums = expected.sum(axis=-1)
-    if not np.isfinite(sums).all():
-        raise ExportError("model: received one that gives values that are not finite")
-    if (expected < 0).any() or np.abs(sums - 1).max() > 1e-2:
-        raise ExportError(
-            f"model: received one whose outputs sum to {sums[0]:.4g}; allowed: one "
-            "that ends in probabilities, as with classifier_activation='softmax'"
-        )
-    return inputs, {"probabilities": expected}
-
-
-def is_detector(model):
-    """Whether a model finds boxes, as KerasCV's detectors do."""
-    return hasattr(model, "decode_predictions")
-
-
-def _expect_detections(model, inputs, images):
-    rows = []
-    for one, image in zip(inputs, images, strict=True):  # large images, one at a time
-        outputs = model(one[np.newaxis], training=False)
-        found = model.decode_predictions(outputs, one[np.newaxis])
-        found = {key: np.asarray(value)[0] for key, value in found.items()}
-        boxes = data.coco.to_original(found["boxes"], *image.shape[:2], one.shape[0])
-        on_inputs = np.clip(found["boxes"], 0, one.shape[0])
-        rows.append((found["confidence"], found["classes"], boxes, on_inputs))
-    names = ("scores", "classes", "boxes", "input_boxes")
-    return dict(zip(names, map(np.stack, zip(*rows, strict=True)), strict=True))
-
-
-def check(file_format, folder, images, inputs, expected):
-    """Compares an export with the original, in a process without this package.
+def ask(file_format, folder, inputs, images) -> dict[str, dict[str, np.ndarray]]:
+    """Asks an export in a process that cannot import this package.
 
     Args:
-        file_format: `"saved_model"`, `"onnx"` or `"litert"`.
-        folder: The export.
-        images: From `sample_images`.
-        inputs: From `expect`, like `expected`.
-        expected: What the original says.
+        file_format: str, a key of `FORMATS`.
+        folder: path of the export.
+        inputs: float array (images, height, width, channels).
+        images: list of uint8 arrays (height, width, channels).
 
     Returns:
-        Largest difference of a probability.
+        Dictionary from a signature to its answer, a dictionary of arrays.
 
     Raises:
-        ExportError: If it cannot be used there, or answers otherwise.
+        ValueError: if the export cannot be used there.
     """
     with tempfile.TemporaryDirectory() as temporary:
-        questions = Path(temporary) / "questions.npz"
+        questions, answers = (Path(temporary) / name for name in ("q.npz", "a.npz"))
         arrays = {f"image_{i}": image for i, image in enumerate(images)}
-        arrays |= {f"expected_{name}": value for name, value in expected.items()}
         np.savez(questions, inputs=inputs, **arrays)
         script = Path(__file__).with_name("other_process.py")
         done = subprocess.run(
-            [sys.executable, "-P", str(script), file_format, folder, questions],
+            [sys.executable, "-P", script, file_format, folder, questions, answers],
             env=os.environ | {"CUDA_VISIBLE_DEVICES": "-1"},
             capture_output=True,
             text=True,
             check=False,
         )
-    if done.returncode:
-        reason = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
-        raise ExportError(f"the export cannot be used in another process: {reason}")
-    report = json.loads(done.stdout.splitlines()[-1])
-    for name, found in report.items():
-        # Written so that a difference that is not a number is refused as well.
-        if not (found["difference"] <= TOLERANCE and found["mistakes"] == 0):
-            raise ExportError(
-                f"{name}: the export's probabilities differ from the original's by "
-                f"{found['difference']:.3g}, its classes or boxes in "
-                f"{found['mistakes']}; allowed: {TOLERANCE:g} and 0"
+        if done.returncode:
+            lines = done.stderr.strip().splitlines() or [f"status {done.returncode}"]
+            raise ValueError(
+                f"the export cannot be used in another process: {lines[-1]}"
             )
-    return max(found["difference"] for found in report.values())
+        found: dict = {}
+        with np.load(answers) as file:
+            for name in file.files:
+                signature, _, key = name.rpartition(":")
+                found.setdefault(signature, {})[key] = file[name]
+    return found
+
+
+def check(task, answers, expected, signatures) -> float:
+    """Compares the answers of an export with the expected ones.
+
+    Args:
+        task: a `tasks.Task`.
+        answers: dictionary, as `ask` returns it.
+        expected: dictionary of arrays, as `task.expect` returns it.
+        signatures: dictionary, as in the model card.
+
+    Returns:
+        The largest difference.
+
+    Raises:
+        ValueError: if an answer differs.
+    """
+    differences = []
+    for name, described in signatures.items():
+        on_inputs = "inputs" in described["inputs"]
+        difference, mistakes = task.compare(answers[name], expected, on_inputs)
+        # Written so that a difference that is not a number is refused as well.
+        if not (difference <= TOLERANCE and mistakes == 0):
+            raise ValueError(
+                f"{name}: the export's probabilities differ from the original's by "
+                f"{difference:.3g}, its classes or boxes in {mistakes}; allowed: "
+                f"{TOLERANCE:g} and 0"
+            )
+        differences.append(difference)
+    return max(differences)

@@ -1,122 +1,145 @@
-"""Exports and predictions of a finished run."""
+"""The formats of an export, each a record in the table `FORMATS`.
 
-import functools
-import re
-from pathlib import Path
+The process that checks an export runs this file without the rest of the package: only
+functions that write may import it, and they do so when they are called.
+"""
 
-import numpy as np
-import tensorflow as tf
+from collections.abc import Callable
+from typing import NamedTuple
 
-from aa_keras.data.served_decoding import decode_picture
-from aa_keras.export import checking
-from aa_keras.export.converted import export_converted
-from aa_keras.export.publishing import ExportError
-from aa_keras.export.saved_model import export_saved_model
-from aa_keras.training import load_run
+
+class Format(NamedTuple):
+    """How to write an export and how to ask it.
+
+    Args:
+        name: str, as in `aa-keras export --format`; also the extra that installs it.
+        packages: tuple of strings, the modules it needs beyond TensorFlow.
+        write: callable, a function of a folder and a `Job`. It writes the files into
+            the folder and returns a dictionary for the model card, with `signatures`:
+            a dictionary from a name to its described `inputs` and `outputs`.
+        ask: callable, a function of a folder, network inputs (images, height, width,
+            channels) and a list of uint8 images. Yields pairs of the name of a
+            signature and a dictionary of arrays, its answer for all images.
+    """
+
+    name: str
+    packages: tuple[str, ...]
+    write: Callable
+    ask: Callable
+
+
+def write_saved_model(folder, job):
+    import keras
+    import tensorflow as tf
+
+    from aa_keras.export import assets
+
+    signatures = job.task.build_signatures(job.model, job.attention_layer)
+    archive = keras.export.ExportArchive()
+    functions = {
+        name: archive.add_endpoint(name, s.function, input_signature=[s.input])
+        for name, s in signatures.items()
+    }
+    # Nothing is trained through an export, and TensorFlow cannot save the gradient of
+    # the fused attention, which is inside a loop.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(str(folder), options=options, verbose=False)
+    taken = {name: signature.input.name for name, signature in signatures.items()}
+    assets.write_warmup(folder, taken, job.images[0], job.inputs[0])
+    attention = [s.attention_layer for s in signatures.values() if s.attention_layer]
+    return {
+        "attention_layer": attention[0] if attention else None,
+        "signatures": assets.describe(functions),
+    }
+
+
+def ask_saved_model(folder, inputs, images):
+    import numpy as np
+    import tensorflow as tf
+
+    requests = {
+        "images": [tf.constant(image[None]) for image in images],  # of several sizes
+        "image_bytes": [tf.stack([tf.io.encode_png(image) for image in images])],
+        "inputs": [tf.constant(inputs)],
+    }
+    for name, function in tf.saved_model.load(folder).signatures.items():
+        (key,) = function.structured_input_signature[1]
+        answers = [function(**{key: request}) for request in requests[key]]
+        yield name, {k: np.concatenate([a[k] for a in answers]) for k in answers[0]}
+
+
+def write_onnx(folder, job):
+    return _convert(job, "onnx", folder / "model.onnx")
+
+
+def ask_onnx(folder, inputs, images):
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(f"{folder}/model.onnx")
+    (name,) = (output.name for output in session.get_outputs())
+    yield "model.onnx", {name: session.run([name], {"inputs": inputs})[0]}
+
+
+def write_litert(folder, job):
+    return _convert(job, "litert", folder / "model.tflite")
+
+
+def ask_litert(folder, inputs, images):
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(f"{folder}/model.tflite").get_signature_runner()
+    yield "model.tflite", runner(inputs=inputs)
+
+
+def _convert(job, name, file):
+    """Writes a network from float inputs to its one output, without decoding."""
+    import keras
+
+    from aa_keras import layers
+
+    if len(job.expected) != 1:
+        raise ValueError(
+            f"format: received {name!r}; allowed for {job.preprocessing.task}: "
+            "'saved_model', as the network's output alone is not its answer"
+        )
+    ((output, expected),) = job.expected.items()
+    shape = job.preprocessing.output_shape
+    named = keras.Model(job.model.inputs, {output: job.model.outputs[0]})
+    specification = keras.InputSpec(shape=(None, *shape), dtype="float32", name="inputs")
+    try:
+        # Converters have no equivalent for the loops and gradient of the fused form.
+        with layers.use_implementation(job.model, "listing"):
+            named.export(
+                str(file), format=name, verbose=False, input_signature=[specification]
+            )
+    except OSError:
+        raise
+    except Exception as error:  # converters raise any type
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"format: {name} has no equivalent for this model: "
+            f"{type(error).__name__}: {reason}"
+        ) from error
+    tensors = {"inputs": shape, output: expected.shape[1:]}
+    described = {
+        key: {"dtype": "float32", "shape": [None, *size]}
+        for key, size in tensors.items()
+    }
+    return {
+        "signatures": {
+            file.name: {
+                "inputs": {"inputs": described.pop("inputs")},
+                "outputs": described,
+            }
+        }
+    }
+
 
 FORMATS = {
-    "saved_model": export_saved_model,
-    "onnx": functools.partial(export_converted, format="onnx"),
-    "litert": functools.partial(export_converted, format="litert"),
-}
-
-
-def export(workdir, out, format="saved_model"):
-    """Exports a finished run to `OUT/<version>/`.
-
-    Args:
-        workdir: The folder of the run.
-        out: Folder of the versions; made if it is not there.
-        format: `"saved_model"`, `"onnx"` or `"litert"`.
-
-    Returns:
-        Path of the new version folder.
-
-    Raises:
-        ValueError: In one line; nothing is left then.
-    """
-    if format not in FORMATS:
-        raise ExportError(f"format: received {format!r}; allowed: {', '.join(FORMATS)}")
-    run = _load(workdir)
-    configuration = run.experiment.model_dump(mode="json", exclude_none=True)
-    configuration["data"].pop("data_dir", None)  # a path of this machine alone
-    return FORMATS[format](
-        run.model,
-        out,
-        preprocessing=run.preprocessing,
-        class_names=run.class_names,
-        card={**run.result, "configuration": configuration},
-        images=checking.sample_images(
-            run.preprocessing,
-            run.experiment.data,
-            num_images=2 if checking.is_detector(run.model) else 16,
-        ),
+    record.name: record
+    for record in (
+        Format("saved_model", (), write_saved_model, ask_saved_model),
+        Format("onnx", ("tf2onnx", "onnx", "onnxruntime"), write_onnx, ask_onnx),
+        Format("litert", ("ai_edge_litert",), write_litert, ask_litert),
     )
-
-
-def predict_images(run, paths):
-    """Probabilities of picture files, decoded as an export decodes them.
-
-    Args:
-        run: A `training.Run`.
-        paths: JPEG or PNG files.
-
-    Returns:
-        List of float32 arrays (classes,), one per file.
-
-    Raises:
-        ValueError: In one line that names the file.
-    """
-    preprocessing = run.preprocessing
-    pictures = [read_picture(path, preprocessing.channels) for path in paths]
-    inputs = [preprocessing(picture) for picture in pictures]
-    return [np.asarray(run.model(one[None], training=False))[0] for one in inputs]
-
-
-def read_picture(path, channels):
-    """The pixels of a picture file, decoded as an export decodes it.
-
-    Args:
-        path: A JPEG or PNG file.
-        channels: 1 for grey, 3 for RGB; the picture is converted.
-
-    Returns:
-        uint8 tensor (height, width, channels).
-
-    Raises:
-        ValueError: In one line that names the file.
-    """
-    try:
-        encoded = Path(path).read_bytes()
-    except OSError as error:
-        raise ExportError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        return _decode(encoded, channels)
-    except tf.errors.InvalidArgumentError as error:
-        raise ExportError(f"{path}: {_reason(error)}") from None
-
-
-# In a graph, where of two branches only the one that is wanted is computed.
-_decode = tf.function(decode_picture, autograph=False)
-
-
-def _reason(error):
-    """What was wrong, out of a message of TensorFlow that also says where."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    told = [line for line in lines if line and not line.startswith("[[")][-1]
-    if told.startswith("assertion failed:"):
-        told = " ".join(re.findall(r"\[([^\[\]]*)\]", told))
-    return told
-
-
-def _load(workdir):
-    try:
-        return load_run(workdir)
-    except Exception as error:  # another version's code may fail in any way
-        reason = " ".join(str(error).split())
-        if isinstance(error, ValueError) and reason.startswith(str(workdir)):
-            raise
-        raise ExportError(
-            f"{workdir}: cannot be loaded by this version of aa-keras: "
-            f"{type(error).__name__}: {reason[:300]}"
-        ) from error
+}

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from aa_keras.data import coco
+from aa_keras.data import DetectionPreprocessing, coco
 
 
 def batch(truths, detections, size=(100, 100)):
@@ -27,12 +27,20 @@ def batch(truths, detections, size=(100, 100)):
     return targets, predictions
 
 
+def measure(batches, image_size):
+    return coco.measure(batches, preprocessing(image_size))
+
+
+def preprocessing(image_size):
+    return DetectionPreprocessing(image_size, (0.5,) * 3, (0.5,) * 3)
+
+
 ONE = pytest.approx(1)
 BOX, OTHER = (10, 10, 50, 50), (60, 60, 90, 90)
 
 
 def test_a_perfect_detector():
-    metrics = coco.measure([batch([(BOX, 0, 0)], [(BOX, 0, 0.9)])], 100)
+    metrics = measure([batch([(BOX, 0, 0)], [(BOX, 0, 0.9)])], 100)
     assert list(metrics)[:3] == ["mAP", "mAP50", "mAP75"]
     assert metrics["mAP"] == ONE
     assert metrics["mAP50"] == ONE
@@ -44,12 +52,12 @@ def test_a_perfect_detector():
 def test_half_of_the_objects_found():
     one = batch([(BOX, 0, 0), (OTHER, 0, 0)], [(BOX, 0, 0.9), ((0, 0, 5, 5), 0, 0.8)])
     # Precision is 1 at the recalls 0, 0.01, ..., 0.5 of the 101.
-    assert coco.measure([one], 100)["mAP"] == pytest.approx(51 / 101)
+    assert measure([one], 100)["mAP"] == pytest.approx(51 / 101)
 
 
 def test_overlap_decides_by_threshold():
     # 40 x 27 pixels of 40 x 40: an overlap of 0.675, above four of the ten thresholds.
-    metrics = coco.measure([batch([(BOX, 0, 0)], [((10, 10, 50, 37), 0, 0.9)])], 100)
+    metrics = measure([batch([(BOX, 0, 0)], [((10, 10, 50, 37), 0, 0.9)])], 100)
     assert metrics["mAP50"] == ONE
     assert metrics["mAP75"] == 0
     assert metrics["mAP"] == pytest.approx(0.4)
@@ -59,25 +67,25 @@ def test_classes_are_averaged_and_those_without_objects_left_out():
     one = batch(
         [(BOX, 0, 0), (OTHER, 89, 0)], [(BOX, 0, 0.9), (OTHER, 3, 0.9), (BOX, -1, -1)]
     )
-    assert coco.measure([one], 100)["mAP"] == pytest.approx(0.5)
+    assert measure([one], 100)["mAP"] == pytest.approx(0.5)
 
 
 def test_crowds_are_neither_missed_nor_counted():
     one = batch([(BOX, 0, 0), (OTHER, 0, 1)], [(BOX, 0, 0.5), (OTHER, 0, 0.9)])
-    assert coco.measure([one], 100)["mAP"] == ONE
+    assert measure([one], 100)["mAP"] == ONE
 
 
 def test_no_detections_and_no_batches():
     nothing = batch([(BOX, 0, 0)], [(BOX, -1, -1)])
-    assert coco.measure([nothing], 100)["mAP"] == 0
+    assert measure([nothing], 100)["mAP"] == 0
     with pytest.raises(ValueError, match="received none"):
-        coco.measure([], 100)
+        measure([], 100)
 
 
 def test_boxes_go_back_to_the_original_image():
     # 50 x 200 scaled by 0.64 to 32 x 128; what reaches into the padding is cut off.
     boxes = np.float32([[0, 0, 128, 32], [64, 16, 96, 64]])
-    original = coco.to_original(boxes, 50, 200, 128)
+    original = preprocessing(128).to_original(boxes, (50, 200))
     np.testing.assert_allclose(
         original, [[0, 0, 200, 50], [100, 25, 150, 50]], rtol=1e-6
     )
@@ -85,4 +93,4 @@ def test_boxes_go_back_to_the_original_image():
 
 def test_the_original_size_decides_about_a_match():
     wide = batch([((0, 0, 200, 50), 0, 0)], [((0, 0, 128, 32), 0, 0.9)], size=(50, 200))
-    assert coco.measure([wide], 128)["mAP"] == ONE
+    assert measure([wide], 128)["mAP"] == ONE

@@ -3,6 +3,7 @@ import pytest
 import tensorflow as tf
 
 from aa_keras import data
+from aa_keras.data import detection_augmentation
 from aa_keras.data import detection_batches as detection
 
 SIZE = 128
@@ -12,7 +13,7 @@ def setup(written):
     source = data.open_source("coco/2017", written[0])
     # Black stays 0, full green becomes 1.
     mean, std = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
-    return source, detection.DetectionPreprocessing(SIZE, mean, std)
+    return source, data.DetectionPreprocessing(SIZE, mean, std)
 
 
 def training(written, epochs=range(1), **options):
@@ -35,7 +36,7 @@ def test_flip():
     boxes = np.float32([[0.1, 0.2, 0.3, 0.5]])
     results = {}
     for seed in range(20):
-        new_image, new_boxes = detection.flip(image, boxes, (seed, 0))
+        new_image, new_boxes = detection_augmentation.flip(image, boxes, (seed, 0))
         results[int(new_image[0, 0, 0])] = new_boxes.numpy()
     assert results.keys() == {0, 11}
     np.testing.assert_array_equal(results[0], boxes)
@@ -44,14 +45,16 @@ def test_flip():
 
 def test_place_boxes():
     boxes = np.float32([[0.0, 0.0, 1.0, 1.0], [0.5, 0.25, 0.75, 0.5], [0, 0, 0.1, 0.1]])
-    placed, visible = detection.place_boxes(boxes, (100, 200, 3), 2.0, (50, 100), 128)
+    placed, visible = detection_augmentation.place_boxes(
+        boxes, (100, 200), 2.0, (50, 100), 128
+    )
     # The image is 200 x 400 after scaling; of that, rows from 50, columns from 100.
     np.testing.assert_allclose(placed[0], [0, 0, 128, 128])
     np.testing.assert_allclose(placed[1], [0, 50, 100, 100])
     assert visible.numpy().tolist() == [True, True, False]
 
 
-@pytest.mark.parametrize("augmentation", detection.AUGMENTATIONS)
+@pytest.mark.parametrize("augmentation", detection_augmentation.AUGMENTATIONS)
 def test_boxes_lie_where_the_objects_are_drawn(written, augmentation):
     seen = 0
     for images, targets in training(written, range(3), augmentation=augmentation):
@@ -135,7 +138,7 @@ def test_unknown_augmentation(written):
 
 
 def test_preprocessing_serves_images_of_any_size():
-    preprocessing = detection.DetectionPreprocessing(32, (0.5,) * 3, (0.5,) * 3)
+    preprocessing = data.DetectionPreprocessing(32, (0.5,) * 3, (0.5,) * 3)
     spec = tf.TensorSpec((None, None, None, 3), tf.uint8)
     serve = tf.function(preprocessing, input_signature=[spec])
     images = np.full((2, 20, 50, 3), 255, np.uint8)

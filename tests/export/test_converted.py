@@ -48,6 +48,37 @@ def test_the_whole_test_split(file_format, workdir, run, digits, tmp_path):
     }
 
 
+@pytest.mark.parametrize("file_format", ASK)
+def test_a_backbone_in_another_model(file_format, tmp_path):
+    keras.utils.set_random_seed(0)
+    backbone = keras.Sequential(
+        [
+            keras.layers.Input((9, 9, 3)),
+            layers.AugmentedConv2D(16, 3, num_heads=2, implementation="fused"),
+        ]
+    )
+    model = keras.Sequential(
+        [
+            keras.layers.Input((9, 9, 3)),
+            backbone,
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(5, activation="softmax"),
+        ]
+    )
+    folder = export.export_model(
+        model,
+        tmp_path,
+        format=file_format,
+        preprocessing=data.Preprocessing(9, mean=(0.5,) * 3, std=(0.25,) * 3),
+        class_names="abcde",
+    )
+    inputs = np.random.default_rng(0).normal(size=(3, 9, 9, 3)).astype("float32")
+    np.testing.assert_allclose(
+        ASK[file_format](folder, inputs), model(inputs), atol=1e-5
+    )
+    assert backbone.layers[0].attention.implementation == "fused"
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -83,7 +114,7 @@ def test_every_way_of_the_layer(file_format, options, tmp_path):
 
             return tf.image.resize(images, (11, 13), antialias=True)
 
-    folder = export.export_converted(
+    folder = export.export_model(
         model,
         tmp_path,
         format=file_format,
@@ -104,7 +135,7 @@ def test_a_converter_that_is_not_installed(
 ):
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
     words = rf"{package} is not installed; .*: pip install aa-keras\[{file_format}\]"
-    with pytest.raises(export.ExportError, match=words) as caught:
+    with pytest.raises(ValueError, match=words) as caught:
         export.export(workdir, tmp_path / "out", format=file_format)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []

@@ -9,7 +9,6 @@ import time
 import pytest
 import tensorflow as tf
 
-from aa_keras.export import ExportError
 from aa_keras.export.publishing import publish, versions
 
 
@@ -39,16 +38,16 @@ def test_a_version_that_exists_is_not_touched(content, tmp_path):
     (tmp_path / "out/3").mkdir(parents=True)
     for name in content:
         (tmp_path / "out/3" / name).write_text("mine")
-    with pytest.raises(ExportError, match="version: received 3; allowed: a number not"):
+    with pytest.raises(ValueError, match="version: received 3; allowed: a number not"):
         publish(write, tmp_path / "out", version=3)
     assert [p.name for p in (tmp_path / "out/3").iterdir()] == content
 
 
 def test_out_is_a_file(tmp_path):
     (tmp_path / "out").write_text("mine")
-    with pytest.raises(ExportError, match="out: is a file; allowed: a folder"):
+    with pytest.raises(ValueError, match="out: is a file; allowed: a folder"):
         publish(write, tmp_path / "out")
-    with pytest.raises(ExportError, match=r"out/below: cannot be written: .*irectory"):
+    with pytest.raises(ValueError, match=r"out/below: cannot be written: .*irectory"):
         publish(write, tmp_path / "out/below")
     assert (tmp_path / "out").read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
@@ -57,9 +56,9 @@ def test_out_is_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("error", "seen"),
     [
-        (OSError(28, "No space left on device"), ExportError),
-        (tf.errors.ResourceExhaustedError(None, None, "No space left"), ExportError),
-        (ExportError("answers otherwise"), ExportError),
+        (OSError(28, "No space left on device"), ValueError),
+        (tf.errors.ResourceExhaustedError(None, None, "No space left"), ValueError),
+        (ValueError("answers otherwise"), ValueError),
         (KeyboardInterrupt(), KeyboardInterrupt),
     ],
 )
@@ -70,7 +69,7 @@ def test_a_failure_leaves_nothing(error, seen, tmp_path):
 
     with pytest.raises(seen) as caught:
         publish(fail, tmp_path / "out")
-    if seen is ExportError:
+    if seen is ValueError:
         assert any(words in str(caught.value) for words in ("No space", "otherwise"))
     assert list(tmp_path.iterdir()) == []
 
@@ -90,7 +89,7 @@ try:
         model, sys.argv[1], class_names="ab",
         preprocessing=data.Preprocessing(8, (0.5,) * 3, (0.5,) * 3),
     )
-except export.ExportError as error:
+except ValueError as error:
     print(error)
 """
 

@@ -209,8 +209,41 @@ def test_a_model_in_memory_and_its_next_version(tmp_path, photograph):
     )
     best = NAMES[int(np.argmax(model(PREPROCESSING(photograph[None]))))]
     assert answer["class_names"].numpy()[0].decode() == best
-    with pytest.raises(export.ExportError, match="version: received 7; allowed: a num"):
+    with pytest.raises(ValueError, match="version: received 7; allowed: a num"):
         export.export_saved_model(model, tmp_path / "a/b", **arguments, version=7)
+
+
+def test_attention_of_a_layer_in_a_nested_model(tmp_path, photograph):
+    keras.utils.set_random_seed(0)
+    inputs = keras.layers.Input((7, 7, 3))
+    augmented = layers.AugmentedConv2D(16, 3, num_heads=2, name="augmented")(inputs)
+    plain = layers.SelfAttention2D(8, 4, num_heads=2, name="plain")(augmented)
+    backbone = keras.Model(inputs, plain, name="backbone")
+    # Keras' own attention layer has scores too, but none of a map.
+    tokens = keras.layers.Reshape((49, 8))(backbone(inputs))
+    tokens = keras.layers.MultiHeadAttention(2, 4, name="keras_own")(tokens, tokens)
+    tokens = keras.layers.GlobalAveragePooling1D()(tokens)
+    outputs = keras.layers.Dense(3, activation="softmax")(tokens)
+    model = keras.Model(inputs, outputs)
+    arguments = {"preprocessing": PREPROCESSING, "class_names": NAMES}
+    images = tf.constant(photograph[None, :30, :50])
+    x = PREPROCESSING(images)
+    for name, before in (("augmented", x), ("plain", None)):
+        path = export.export_saved_model(
+            model, tmp_path, **arguments, attention_layer=name
+        )
+        layer = backbone.get_layer(name)
+        before = backbone.get_layer("augmented")(x) if before is None else before
+        _, scores = layer(before, return_attention_scores=True)
+        answer = tf.saved_model.load(str(path)).signatures["serve_attention"](
+            images=images
+        )
+        np.testing.assert_allclose(answer["attention_scores"], scores, atol=1e-6)
+        np.testing.assert_allclose(answer["probabilities"], model(x), atol=1e-5)
+    with pytest.raises(ValueError, match="'keras_own'; allowed: augmented, plain$"):
+        export.export_saved_model(
+            model, tmp_path, **arguments, attention_layer="keras_own"
+        )
 
 
 @pytest.mark.parametrize(
@@ -266,7 +299,7 @@ def test_a_network_without_attention(tmp_path):
 )
 def test_mistakes_are_told_in_one_line(model, changed, message, tmp_path):
     arguments = {"preprocessing": PREPROCESSING, "class_names": NAMES, **changed}
-    with pytest.raises(export.ExportError, match=message) as caught:
+    with pytest.raises(ValueError, match=message) as caught:
         export.export_saved_model(small_model(**model), tmp_path / "out", **arguments)
     assert "\n" not in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -287,7 +320,7 @@ def test_an_export_that_answers_otherwise_never_appears(tmp_path):
             keras.layers.Dense(3, activation="softmax"),
         ]
     )
-    with pytest.raises(export.ExportError, match="probabilities differ from the orig"):
+    with pytest.raises(ValueError, match="probabilities differ from the orig"):
         export.export_saved_model(
             model, tmp_path / "out", preprocessing=PREPROCESSING, class_names=NAMES
         )

@@ -39,15 +39,13 @@ def test_a_file_that_is_no_picture(run, content, message, tmp_path):
     path = tmp_path / "picture.png"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(export.ExportError, match=f"picture.png: .*{message}") as caught:
+    with pytest.raises(ValueError, match=f"picture.png: .*{message}") as caught:
         export.predict_images(run, [path])
     assert "\n" not in str(caught.value)
 
 
 def test_unknown_format(workdir, tmp_path):
-    with pytest.raises(
-        export.ExportError, match="format: received 'coreml'; allowed: s"
-    ):
+    with pytest.raises(ValueError, match="format: received 'coreml'; allowed: s"):
         export.export(workdir, tmp_path / "out", format="coreml")
 
 
@@ -67,7 +65,7 @@ def damaged(workdir, tmp_path, name, content):
 def test_a_broken_model_file(workdir, tmp_path):
     content = (workdir / "model.keras").read_bytes()[:2000]
     copy = damaged(workdir, tmp_path, "model.keras", content)
-    with pytest.raises(export.ExportError, match="cannot be loaded by this") as caught:
+    with pytest.raises(ValueError, match="cannot be loaded by this") as caught:
         export.export(copy, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -89,7 +87,7 @@ def test_a_model_of_other_code(workdir, tmp_path):
                 content = content.replace(b"aa_keras>Aug", b"aa_keras>Other")
             other.writestr(name, content)
     copy = damaged(workdir, tmp_path, "model.keras", buffer.getvalue())
-    with pytest.raises(export.ExportError, match="cannot be loaded by this") as caught:
+    with pytest.raises(ValueError, match="cannot be loaded by this") as caught:
         export.export(copy, tmp_path / "out")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "out").exists()
@@ -99,7 +97,7 @@ def test_class_names_of_another_run(workdir, tmp_path):
     description = json.loads((workdir / "data.json").read_text())
     description["class_names"] = ["one", "two"]
     copy = damaged(workdir, tmp_path, "data.json", json.dumps(description).encode())
-    with pytest.raises(export.ExportError, match="class_names: received 2 of them"):
+    with pytest.raises(ValueError, match="class_names: received 2 of them"):
         export.export(copy, tmp_path / "out")
 
 

@@ -1,0 +1,78 @@
+"""What the pipelines of all tasks share: epochs, lengths, decoded records."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from aa_keras.data import decoding
+
+
+def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
+    """Maps a data set with several threads and keeps its order."""
+    return dataset.map(
+        function, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    )
+
+
+def decoded(source, records: tf.data.Dataset, window=None) -> tf.data.Dataset:
+    """Decodes the `image` of records; `source.corrupt_images` rules broken pictures.
+
+    Args:
+        source: a `Source` of records.
+        records: a `tf.data.Dataset`, as `source.records` returns it.
+        window: callable, a function of a record and the shape of its image that
+            returns the part to decode. Defaults to the whole image.
+    """
+
+    def pixels(record):
+        part = None
+        if window:
+            part = window(record, decoding.shape(record["image"], source.channels))
+        return decoding.decode(record["image"], source.channels, part)
+
+    def decode(record):
+        nothing = tf.zeros((0, 0, source.channels), tf.uint8)
+        image = decoding.attempt(pixels, record, nothing)
+        usable = decoding.require(image, record["name"], source.corrupt_images)
+        return {**record, "image": image, "usable": usable}
+
+    return map_in_order(records, decode).filter(lambda record: record["usable"])
+
+
+def check_num_batches(source, split, batch_size) -> int:
+    """Returns the whole batches of an epoch; a `ValueError` if there is none."""
+    num_examples = source.count(split)
+    if num_examples < batch_size:
+        raise ValueError(
+            f"data.batch_size: received {batch_size}; allowed: at most {num_examples}, "
+            f"the number of images in {source.name!r} split {split!r}"
+        )
+    return num_examples // batch_size
+
+
+def repeat_epochs(one_epoch: Callable, seed, epochs, num_batches) -> tf.data.Dataset:
+    """Joins the batches of `one_epoch(key)` of each epoch."""
+    root = tf.random.fold_in(tf.constant([seed, 0]), 0)
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(
+        lambda epoch: one_epoch(tf.random.fold_in(root, epoch)).take(num_batches)
+    )
+    return finish(batches, num_batches * len(epochs))
+
+
+def evaluate_once(batches, source, split, batch_size) -> tf.data.Dataset:
+    """Finishes the batches of a split, each image of which they contain once."""
+    known = source.corrupt_images != "skip"
+    return finish(batches, -(-source.count(split) // batch_size) if known else None)
+
+
+def finish(batches, num_batches) -> tf.data.Dataset:
+    """States the number of batches, without which Keras warns at their end."""
+    if num_batches is not None:
+        batches = batches.apply(tf.data.experimental.assert_cardinality(num_batches))
+    options = tf.data.Options()
+    # Workers share one order of batches. Sharding by files would give each worker other
+    # images than one worker alone sees.
+    options.experimental_distribute.auto_shard_policy = (
+        tf.data.experimental.AutoShardPolicy.DATA
+    )
+    return batches.prefetch(tf.data.AUTOTUNE).with_options(options)

@@ -1,0 +1,155 @@
+"""The functions that an exported classifier serves, and how an answer is checked.
+
+Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from aa_keras.layers import attention_layers
+from aa_keras.layers.attention.listing import listing_attention
+from aa_keras.tasks.serving_network import (
+    Signature,
+    build_network,
+    input_specs,
+    preprocess_files,
+    preprocess_images,
+)
+
+TOP_K = 5
+TIE = 1e-5  # classes whose probabilities differ by less are equally probable
+
+
+def build_signatures(
+    model, preprocessing, class_names, attention_layer=None
+) -> dict[str, Signature]:
+    """Builds the signatures of an exported classifier.
+
+    | name | input | output |
+    |---|---|---|
+    | `serving_default` | `images`, uint8 (B, H, W, C) of any size | an answer |
+    | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files | an answer |
+    | `serve_preprocessed` | `inputs`, float32 input of the network | an answer |
+    | `serve_attention` | `images`, as above | an answer and `attention_scores` |
+
+    An answer is `probabilities` (B, L), `classes` (B,) and `class_names` (B,) of the
+    most probable class, and `top_k_probabilities`, `top_k_classes` and
+    `top_k_class_names` (B, K), most probable first.
+
+    Args:
+        model: a Keras model that ends in probabilities.
+        preprocessing: a `data.Preprocessing`.
+        class_names: sequence of strings.
+        attention_layer: str, a name among `layers.attention_layers(model)`, the layer
+            whose scores (B, heads, queries, keys) `serve_attention` returns. Defaults
+            to the last one; a model without any has no `serve_attention`.
+
+    Raises:
+        ValueError: if the model has no such attention layer.
+    """
+    attention = attention_layers(model)
+    if attention_layer is None and attention:
+        attention_layer = list(attention)[-1]
+    elif attention_layer is not None and attention_layer not in attention:
+        allowed = ", ".join(attention) or "none, as this model has no attention layer"
+        raise ValueError(
+            f"attention_layer: received {attention_layer!r}; allowed: {allowed}"
+        )
+    served = {attention_layer: attention[attention_layer]} if attention_layer else {}
+    network = build_network(model, preprocessing.output_shape, served)
+    names = tf.constant(list(class_names))
+
+    def classify(inputs):
+        probabilities, projections = network(inputs)
+        num_images = tf.shape(inputs)[0]
+        probabilities = tf.cast(probabilities[:num_images], tf.float32)
+        values, classes = tf.math.top_k(probabilities, min(TOP_K, len(class_names)))
+        top_names = tf.gather(names, classes)
+        answer = {
+            "probabilities": probabilities,
+            "classes": classes[:, 0],
+            "class_names": top_names[:, 0],
+            "top_k_probabilities": values,
+            "top_k_classes": classes,
+            "top_k_class_names": top_names,
+        }
+        return answer, projections
+
+    def serving_default(images):
+        return classify(preprocess_images(preprocessing, images))[0]
+
+    def serve_image_bytes(image_bytes):
+        return classify(preprocess_files(preprocessing, image_bytes)[0])[0]
+
+    def serve_preprocessed(inputs):
+        return classify(inputs)[0]
+
+    def serve_attention(images):
+        answer, projections = classify(preprocess_images(preprocessing, images))
+        _, scores = listing_attention(*projections[attention_layer])
+        scores = tf.cast(scores[: tf.shape(images)[0]], tf.float32)
+        return {**answer, "attention_scores": scores}
+
+    specs = input_specs(preprocessing)
+    signatures = {
+        "serving_default": Signature(serving_default, specs["images"]),
+        "serve_image_bytes": Signature(serve_image_bytes, specs["image_bytes"]),
+        "serve_preprocessed": Signature(serve_preprocessed, specs["inputs"]),
+    }
+    if attention_layer:
+        signatures["serve_attention"] = Signature(
+            serve_attention, specs["images"], attention_layer
+        )
+    return signatures
+
+
+def expect(model, inputs, images, class_names) -> dict[str, np.ndarray]:
+    """Computes what an export of a classifier has to answer.
+
+    Args:
+        model: a Keras model.
+        inputs: float array (B, H, W, C), as the network takes them.
+        images: list of uint8 arrays (H, W, C), the same images before preprocessing.
+        class_names: sequence of strings.
+
+    Returns:
+        Dictionary of `probabilities` (B, L).
+
+    Raises:
+        ValueError: if the model does not end in one probability for each class name.
+    """
+    probabilities = np.asarray(model(inputs, training=False), dtype=np.float32)
+    sums = probabilities.sum(axis=-1)
+    if not np.isfinite(sums).all():
+        raise ValueError("model: received one with outputs that are not finite")
+    if (probabilities < 0).any() or np.abs(sums - 1).max() > 1e-2:
+        raise ValueError(
+            f"model: received one whose outputs sum to {sums[0]:.4g}; allowed: one "
+            "that ends in probabilities, as with classifier_activation='softmax'"
+        )
+    num_classes = probabilities.shape[-1]
+    if num_classes != len(class_names):
+        raise ValueError(
+            f"class_names: received {len(class_names)} of them; allowed: "
+            f"{num_classes}, the classes of the model"
+        )
+    return {"probabilities": probabilities}
+
+
+def compare(answer, expected, on_inputs) -> tuple[float, int]:
+    """Compares an answer with the expected one.
+
+    Args:
+        answer: dictionary of arrays, as a signature returns it.
+        expected: dictionary of arrays, as `expect` returns it.
+        on_inputs: bool, whether the signature takes inputs of the network and not
+            images.
+
+    Returns:
+        The largest difference of a probability, and the number of images with another
+        class.
+    """
+    given, wanted = answer["probabilities"], expected["probabilities"]
+    first = given.argmax(axis=1)
+    behind = wanted.max(axis=1) - wanted[np.arange(len(first)), first]
+    return float(np.abs(given - wanted).max()), int(np.sum(behind > TIE))

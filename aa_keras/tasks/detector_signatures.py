@@ -1,0 +1,157 @@
+"""The functions that an exported detector serves, and how an answer is checked.
+
+Shape letters: B batch, H height, W width, C channels, K most boxes of an image.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+from aa_keras.tasks.serving_network import (
+    Signature,
+    first_or_black,
+    input_specs,
+    preprocess_files,
+    preprocess_images,
+)
+
+BOX_TOLERANCE = 0.1  # pixels
+
+
+def build_signatures(
+    model, preprocessing, class_names, attention_layer=None
+) -> dict[str, Signature]:
+    """Builds the signatures of an exported RetinaNet.
+
+    | name | input | output |
+    |---|---|---|
+    | `serving_default` | `images`, uint8 (B, H, W, C) of any size | an answer |
+    | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files | an answer |
+    | `serve_preprocessed` | `inputs`, float32 input of the network | an answer, boxes in pixels of `inputs` |
+
+    An answer is `boxes` (B, K, 4), left, top, right, bottom in pixels of the image,
+    `scores` (B, K), `classes` (B, K), -1 where there is no box, `class_names` (B, K)
+    and `num_detections` (B,).
+
+    Args:
+        model: a `models.RetinaNet`; its `prediction_decoder` selects the boxes.
+        preprocessing: a `data.DetectionPreprocessing`.
+        class_names: sequence of strings.
+        attention_layer: only `None`: a detector has no `serve_attention`.
+
+    Raises:
+        ValueError: if `attention_layer` is given.
+    """  # noqa: E501
+    if attention_layer is not None:
+        raise ValueError(
+            f"attention_layer: received {attention_layer!r}; allowed for a detector: "
+            "None"
+        )
+    # The last name is that of the class -1.
+    names = tf.constant([*class_names, ""])
+
+    def detect(inputs, sizes):
+        num_images = tf.shape(inputs)[0]
+        inputs = tf.cond(
+            num_images > 0,
+            lambda: inputs,
+            lambda: first_or_black(inputs, preprocessing.output_shape),
+        )
+        found = model.decode_predictions(model(inputs, training=False), inputs)
+        found = tf.nest.map_structure(lambda x: x[:num_images], found)
+        classes = tf.cast(found["classes"], tf.int32)
+        kept = classes >= 0
+        boxes = preprocessing.to_original(found["boxes"], sizes)
+        return {
+            "boxes": tf.where(kept[..., tf.newaxis], boxes, -1.0),
+            "scores": tf.where(kept, tf.cast(found["confidence"], tf.float32), -1.0),
+            "classes": classes,
+            "class_names": tf.gather(names, classes % len(names)),
+            "num_detections": tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1),
+        }
+
+    def detect_all(inputs, size):
+        return detect(inputs, tf.repeat([size], tf.shape(inputs)[0], axis=0))
+
+    def serving_default(images):
+        size = tf.shape(images)[1:3]
+        return detect_all(preprocess_images(preprocessing, images), size)
+
+    def serve_image_bytes(image_bytes):
+        return detect(*preprocess_files(preprocessing, image_bytes))
+
+    def serve_preprocessed(inputs):
+        return detect_all(inputs, tf.constant(preprocessing.output_shape[:2]))
+
+    specs = input_specs(preprocessing)
+    return {
+        "serving_default": Signature(serving_default, specs["images"]),
+        "serve_image_bytes": Signature(serve_image_bytes, specs["image_bytes"]),
+        "serve_preprocessed": Signature(serve_preprocessed, specs["inputs"]),
+    }
+
+
+def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.ndarray]:
+    """Computes what an export of a detector has to answer.
+
+    Args:
+        model: a `models.RetinaNet`.
+        inputs: float array (B, H, W, C), as the network takes them.
+        images: list of uint8 arrays (H, W, C), the same images before preprocessing.
+        preprocessing: a `data.DetectionPreprocessing`.
+        class_names: sequence of strings.
+
+    Returns:
+        Dictionary of `scores` and `classes` (B, K), `boxes` (B, K, 4) in pixels of the
+        images and `input_boxes` in pixels of the inputs.
+
+    Raises:
+        ValueError: if the model has not one class for each class name.
+    """
+    if model.num_classes != len(class_names):
+        raise ValueError(
+            f"class_names: received {len(class_names)} of them; allowed: "
+            f"{model.num_classes}, the classes of the model"
+        )
+    rows = []
+    for one, image in zip(inputs, images, strict=True):  # large images, one at a time
+        outputs = model(one[np.newaxis], training=False)
+        found = model.decode_predictions(outputs, one[np.newaxis])
+        boxes = preprocessing.to_original(found["boxes"], [image.shape[:2]])
+        on_inputs = np.clip(found["boxes"], 0, preprocessing.image_size)
+        rows.append((found["confidence"], found["classes"], boxes, on_inputs))
+    names = ("scores", "classes", "boxes", "input_boxes")
+    columns = (np.concatenate(column) for column in zip(*rows, strict=True))
+    return dict(zip(names, columns, strict=True))
+
+
+def compare(answer, expected, on_inputs) -> tuple[float, int]:
+    """Compares an answer with the expected one.
+
+    Boxes are compared as a set, because boxes of equal scores have no order.
+
+    Args:
+        answer: dictionary of arrays, as a signature returns it.
+        expected: dictionary of arrays, as `expect` returns it.
+        on_inputs: bool, whether boxes are in pixels of the inputs and not the images.
+
+    Returns:
+        The largest difference of a score, and the number of boxes without a
+        counterpart.
+    """
+    boxes = expected["input_boxes" if on_inputs else "boxes"]
+    difference, missing = 0.0, 0
+    for row in range(len(boxes)):
+        given = {key: answer[key][row] for key in ("scores", "classes", "boxes")}
+        there = given["classes"] >= 0
+        kept = expected["classes"][row] >= 0
+        missing += abs(int(there.sum()) - int(kept.sum()))
+        for index in np.flatnonzero(kept):
+            near = np.abs(given["boxes"] - boxes[row, index]).max(axis=1)
+            same = there & (given["classes"] == expected["classes"][row, index])
+            same &= near <= BOX_TOLERANCE
+            if same.any():
+                scores = given["scores"][same] - expected["scores"][row, index]
+                difference = max(difference, float(np.abs(scores).min()))
+            else:
+                missing += 1
+    return difference, missing
