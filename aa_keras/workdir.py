@@ -46,7 +46,7 @@ class WorkDir:
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 0) -> Iterator[None]:
-        """Locks the folder, and removes it if nothing was written to it.
+        """Locks the folder. A new folder is removed if nothing was written to it.
 
         Args:
             timeout: float, seconds to wait for the lock. Defaults to 0.
@@ -54,6 +54,7 @@ class WorkDir:
         Raises:
             ValueError: if another process has locked it.
         """
+        is_new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
         refusal = (
             f"{self}: another process uses it; wait until it ends or choose another "
@@ -63,7 +64,7 @@ class WorkDir:
             try:
                 yield
             finally:
-                if list(self.path.iterdir()) == [self._lock]:
+                if is_new and list(self.path.iterdir()) == [self._lock]:
                     shutil.rmtree(self.path)
 
     def refuse_other(self, experiment: config.Experiment) -> None:

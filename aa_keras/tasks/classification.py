@@ -76,7 +76,7 @@ class Classification(Task):
         )
 
     def expect(self, model, inputs, images):
-        return classifier_signatures.expect(model, inputs, images)
+        return classifier_signatures.expect(model, inputs, images, self.class_names)
 
     def compare(self, answer, expected, on_inputs):
         return classifier_signatures.compare(answer, expected, on_inputs)

@@ -109,7 +109,9 @@ class Detection(Task):
         )
 
     def expect(self, model, inputs, images):
-        return detector_signatures.expect(model, inputs, images)
+        return detector_signatures.expect(
+            model, inputs, images, self.preprocessing, self.class_names
+        )
 
     def compare(self, answer, expected, on_inputs):
         return detector_signatures.compare(answer, expected, on_inputs)
