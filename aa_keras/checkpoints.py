@@ -1,9 +1,10 @@
-"""Checkpoints that are whole or not there.
+"""Checkpoints that are whole or not there, with everything that a run needs to resume.
 
-A checkpoint is a folder `epoch_0007` that holds everything a run needs to go on:
-weights and optimiser in one file, and the history with that file's checksum in
-another. It is written under another name and gets its own by one rename. `best` is a
-copy of the best one.
+A checkpoint is a folder `epoch_0007` of the weights and optimiser in one file, and of
+the run's state with that file's checksum in another. `best` is a copy of the best one.
+
+Keras' BackupAndRestore overwrites in place and restores the epoch alone, and its
+OrbaxCheckpoint keeps neither the state nor a checksum: a kill or a bad disk loses epochs.
 """
 
 import hashlib
@@ -13,101 +14,99 @@ import re
 import shutil
 from pathlib import Path
 
+from aa_keras.whole_writes import whole_folder
+
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
 _NAME = re.compile(r"epoch_\d{4,}")
 
 
-def save(directory, epoch, model, state):
-    """Writes the checkpoint after `epoch` whole epochs.
+def save(directory, epoch: int, model, state: dict) -> None:
+    """Writes the checkpoint after `epoch` finished epochs.
 
     Args:
-        directory: The run's folder of checkpoints.
-        epoch: Number of finished epochs.
-        model: A compiled model: `save_weights` stores its optimiser too.
-        state: Plain data that JSON holds.
+        directory: the run's folder of checkpoints.
+        epoch: int, the number of finished epochs.
+        model: a compiled model; its optimiser is stored too.
+        state: dict of plain data, with `configuration`, the digest of the run's.
 
     Raises:
-        OSError: If it cannot be written; the older ones are as they were.
+        OSError: if it cannot be written; earlier ones are unchanged.
     """
-    unfinished = Path(directory) / ".unfinished"
     try:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(parents=True)
-        model.save_weights(unfinished / WEIGHTS)
-        state = {**state, "epoch": epoch, "sha256": _checksum(unfinished / WEIGHTS)}
-        (unfinished / STATE).write_text(json.dumps(state), encoding="utf-8")
-        _appear(unfinished, _folder(directory, epoch))
-    except (OSError, RuntimeError) as error:  # h5py knows no other than the latter
-        shutil.rmtree(unfinished, ignore_errors=True)
+        with whole_folder(_folder(directory, epoch), replace=True) as folder:
+            model.save_weights(folder / WEIGHTS)
+            state = {**state, "epoch": epoch, "sha256": _checksum(folder / WEIGHTS)}
+            (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
+    except (OSError, RuntimeError) as error:  # h5py raises the latter
         raise OSError(
             f"{directory}: the checkpoint of epoch {epoch} cannot be written: "
-            f"{_reason(error)}; older ones are intact, and the same command goes on "
+            f"{_reason(error)}; earlier ones are intact, and the same command resumes "
             "from the newest"
         ) from error
 
 
-def keep_best(directory, epoch, score, score_of):
-    """Copies the checkpoint of `epoch` to `best` if it is better than what is there.
+def keep_best(directory, epoch: int, score: float, score_of) -> None:
+    """Copies the checkpoint of `epoch` to `best` if it is better than that one.
 
     Args:
-        directory: The run's folder of checkpoints.
-        epoch: Number of finished epochs.
-        score: How good that epoch was; larger is better.
-        score_of: Function of a checkpoint's state that gives its score.
+        directory: the run's folder of checkpoints.
+        epoch: int, the number of finished epochs.
+        score: float, how good that epoch was; larger is better.
+        score_of: callable, from a checkpoint's state to its score.
     """
     best = Path(directory) / BEST
-    state = read_state(best)
+    state = read_state(best, verify=False)
     if state and score_of(state) >= score:
         return
-    unfinished = best.with_name(".unfinished_best")
-    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        shutil.copytree(_folder(directory, epoch), unfinished)
-        _appear(unfinished, best)
+        with whole_folder(best, replace=True) as folder:
+            shutil.copytree(_folder(directory, epoch), folder, dirs_exist_ok=True)
     except OSError as error:
-        shutil.rmtree(unfinished, ignore_errors=True)
         raise OSError(
             f"{best}: cannot be written: {_reason(error)}; the checkpoints are intact"
         ) from error
 
 
-def restore(directory, model, report=print):
+def restore(directory, model, configuration: str, report=print) -> dict | None:
     """Loads the newest whole checkpoint into a compiled model.
 
     Args:
-        directory: The run's folder of checkpoints.
-        model: A model whose optimiser is built.
-        report: Called with a line of text for every damaged one that is passed over,
-            and for the one that is used.
+        directory: the run's folder of checkpoints.
+        model: a model whose optimiser is built.
+        configuration: str, the digest of the run's configuration.
+        report: callable, called with a line of text for each damaged checkpoint and
+            for the restored one. Defaults to `print`.
 
     Returns:
-        The state that was saved with it, or None where there is no checkpoint.
+        The state that was saved with it; `None` if there is no checkpoint.
+
+    Raises:
+        ValueError: if the checkpoint is of another configuration.
     """
     for folder in reversed(list_checkpoints(directory)):
         state = read_state(folder)
         if state is None:
             report(f"{folder} is damaged; using the one before")
             continue
+        if state.get("configuration") != configuration:
+            raise ValueError(
+                f"{folder}: received a checkpoint of another configuration; allowed: "
+                "checkpoints of this run; choose another --workdir"
+            )
         model.load_weights(folder / WEIGHTS)
         report(f"restored {folder}")
         return state
     return None
 
 
-def newest_state(directory):
-    """The state of the newest whole checkpoint, or None."""
-    states = map(read_state, reversed(list_checkpoints(directory)))
-    return next((state for state in states if state), None)
-
-
-def prune(directory, keep):
+def prune(directory, keep: int) -> None:
     """Removes all but the newest `keep` checkpoints."""
     for folder in list_checkpoints(directory)[:-keep]:
         shutil.rmtree(folder)
 
 
-def list_checkpoints(directory):
-    """The checkpoint folders, oldest first."""
+def list_checkpoints(directory) -> list[Path]:
+    """Returns the checkpoint folders, oldest first."""
     directory = Path(directory)
     if not directory.is_dir():
         return []
@@ -117,11 +116,20 @@ def list_checkpoints(directory):
     )
 
 
-def read_state(folder):
-    """What was saved beside a checkpoint's weights; None if anything is damaged."""
+def read_state(folder, *, verify: bool = True) -> dict | None:
+    """Returns the state beside a checkpoint's weights; `None` if it is damaged.
+
+    Args:
+        folder: a checkpoint.
+        verify: bool, whether to read the weights and compare their checksum.
+            Defaults to `True`.
+    """
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        whole = state["sha256"] == _checksum(folder / WEIGHTS)
+        if verify:
+            whole = state["sha256"] == _checksum(folder / WEIGHTS)
+        else:
+            whole = (folder / WEIGHTS).is_file()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if whole else None
@@ -129,16 +137,6 @@ def read_state(folder):
 
 def _folder(directory, epoch):
     return Path(directory) / f"epoch_{epoch:04d}"
-
-
-def _appear(unfinished, final):
-    """Gives a folder its name once its files are on the disk, not only written."""
-    for path in unfinished.iterdir():
-        with path.open("rb") as file:
-            os.fsync(file.fileno())
-    # A kill here leaves no `final`. It was a damaged one, or `best` is made again.
-    shutil.rmtree(final, ignore_errors=True)
-    unfinished.rename(final)
 
 
 def _checksum(path):

@@ -1,7 +1,7 @@
 """The command line. Nothing else imports this module.
 
-TensorFlow is loaded inside the commands that need it, so that `--help` and a mistake
-in an experiment file are answered at once.
+The commands that need TensorFlow import it themselves, so that `--help` and a mistake
+in an experiment file are reported at once.
 """
 
 import contextlib
@@ -29,6 +29,25 @@ class Pixel(click.ParamType):
         return y, x
 
 
+class OutFile(click.ParamType):
+    """The path of a file to write, by its suffix."""
+
+    name = "FILE"
+
+    def __init__(self, *suffixes):
+        self.suffixes = suffixes
+
+    def convert(self, value, param, context):
+        if not value.lower().endswith(self.suffixes):
+            allowed = " or ".join(self.suffixes)
+            self.fail(
+                f"received {value!r}; allowed: a file that ends in {allowed}",
+                param,
+                context,
+            )
+        return value
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aa-keras")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
@@ -38,19 +57,19 @@ def cli(traceback):
 
 @cli.command()
 @click.argument("experiment", metavar="CONFIG", type=click.Path())
-@click.option("--workdir", required=True, type=click.Path(), help="Where it all goes.")
+@click.option("--workdir", required=True, type=click.Path(), help="The run's folder.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
 )
 @click.option("--smoke", is_flag=True, help="Two steps and one batch of evaluation.")
 def train(experiment, workdir, overrides, smoke):
-    """Train an experiment, or go on where it was interrupted."""
-    defaults = ("data.batch_size=2", "train.jit_compile=false") if smoke else ()
-    loaded = config.load(experiment, (*defaults, *overrides))
+    """Train an experiment, or resume where it was interrupted."""
+    defaults = ("smoke=true", "data.batch_size=2", "train.jit_compile=false")
+    loaded = config.load(experiment, (*(defaults if smoke else ()), *overrides))
     with quiet_import():
         from aa_keras import training
     try:
-        result = training.train(loaded, workdir, smoke=smoke, report=click.echo)
+        result = training.train(loaded, workdir, report=click.echo)
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     click.echo(_metrics_line(result["name"], result["metrics"]["test"]))
@@ -71,16 +90,26 @@ def evaluate(workdir, split):
 @click.argument("workdir", metavar="DIR", type=click.Path())
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
-def predict(workdir, images, top):
-    """Name the classes of image files."""
+@click.option("--out", type=OutFile(".png"), help="Draw the answer on the one IMAGE.")
+def predict(workdir, images, top, out):
+    """Name the classes or objects in image files, the most probable first."""
+    if out and len(images) > 1:
+        raise click.BadParameter(
+            f"received {len(images)} images; allowed: one", param_hint="--out"
+        )
     with quiet_import():
-        from aa_keras import export, training
+        from PIL import Image
+
+        from aa_keras import tasks, training
     run = training.load_run(workdir)
-    predictions = export.predict_images(run, images)
-    for path, probabilities in zip(images, predictions, strict=True):
-        best = sorted(enumerate(probabilities), key=lambda pair: -pair[1])[:top]
-        names = "  ".join(f"{run.class_names[i]} {p:.4f}" for i, p in best)
-        click.echo(f"{path}: {names}")
+    channels = run.task.preprocessing.channels
+    pictures = [tasks.read_picture(path, channels) for path in images]
+    predictions = run.task.predict(run.model, pictures)
+    for path, prediction in zip(images, predictions, strict=True):
+        click.echo(f"{path}: {run.task.describe(prediction, top)}")
+    if out:
+        Image.fromarray(run.task.draw(pictures[0], predictions[0])).save(out)
+        click.echo(out)
 
 
 @cli.command(name="export")
@@ -89,9 +118,9 @@ def predict(workdir, images, top):
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice(["saved_model", "onnx", "litert"]),
     default="saved_model",
     show_default=True,
+    help="saved_model, onnx or litert",
 )
 def export_(workdir, out, file_format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
@@ -103,9 +132,9 @@ def export_(workdir, out, file_format):
 @cli.command()
 @click.argument("workdir", metavar="DIR", type=click.Path())
 @click.argument("image", type=click.Path())
-@click.option("--out", required=True, type=click.Path(), help="A .png or .html file.")
-@click.option("--layer", metavar="NAME", help="The first augmented one if left out.")
-@click.option("--head", type=click.IntRange(0), help="All of them if left out.")
+@click.option("--out", required=True, type=OutFile(".png", ".html"))
+@click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
+@click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
 @click.option(
     "--query",
     "queries",
@@ -116,38 +145,27 @@ def export_(workdir, out, file_format):
 )
 def maps(workdir, image, out, layer, head, queries):
     """Draw where the network looks: one row a query pixel, one column a head."""
-    suffix = os.path.splitext(out)[1].lower()
-    if suffix not in (".png", ".html"):
-        raise click.BadParameter(
-            f"received {out!r}; allowed: a file that ends in .png or .html",
-            param_hint="--out",
-        )
     with quiet_import():
-        from aa_keras import export, training, visualization
+        from aa_keras import layers, training, visualization
     run = training.load_run(workdir)
-    picture = export.read_picture(image, run.preprocessing.channels)
-    picture = run.preprocessing.resize(run.preprocessing.crop(picture))
-    inputs = run.preprocessing.normalize(picture).numpy()
-    picture = picture.numpy().round().astype("uint8")
-    names = visualization.augmented_layers(run.model)
+    inputs, picture = run.task.read(image)
+    names = list(layers.attention_layers(run.model))
     if not names:
-        raise ValueError(f"{workdir}: the network has no augmented convolution")
+        raise ValueError(f"{workdir}: the network has no attention layer")
     title = f"{os.path.basename(image)}: "
-    if suffix == ".html":
-        order = [layer, *(n for n in names if n != layer)] if layer else names
+    if out.lower().endswith(".html"):
         visualization.write_attention_page(
             out,
             run.model,
             inputs,
-            layers=order,
+            layers=[layer, *(n for n in names if n != layer)] if layer else names,
             picture=picture,
             query=queries[0] if queries else None,
             title=title + run.experiment.name,
         )
     else:
         layer = layer or names[0]
-        height, width = inputs.shape[:2]
-        queries = queries or [(height // 2, width // 2)]
+        queries = queries or [(inputs.shape[0] // 2, inputs.shape[1] // 2)]
         scores = visualization.attention_scores(
             run.model, inputs[None], queries, layers=[layer]
         )
@@ -166,7 +184,7 @@ def maps(workdir, image, out, layer, head, queries):
 @click.argument("experiment", metavar="CONFIG", type=click.Path())
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def summary(experiment, output):
-    """Parameters and FLOPs of an experiment's network, beside the paper's claim."""
+    """Show parameters and FLOPs of an experiment's network beside the paper's claim."""
     loaded = config.load(experiment)
     with quiet_import():
         from aa_keras.paper import report
@@ -179,7 +197,7 @@ def summary(experiment, output):
 @click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
 @click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
 def tables(table, output):
-    """Every row of the paper's tables: claimed, built, measured."""
+    """Show every row of the paper's tables: claimed, built, measured."""
     _require_checkout()
     with quiet_import():
         from aa_keras.paper import report
@@ -197,7 +215,7 @@ def tables(table, output):
 @cli.command(name="report")
 @click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
 def report_(workdirs):
-    """Take finished runs into results/ and write results/RESULTS.md."""
+    """Add finished runs to results/ and write results/RESULTS.md."""
     _require_checkout()
     with quiet_import():
         from aa_keras.paper import report
@@ -216,9 +234,9 @@ def _require_checkout():
 
 @contextlib.contextmanager
 def quiet_import():
-    """Silences what TensorFlow's libraries write to stderr while they are loaded.
+    """Silences what TensorFlow's libraries write to stderr while they are imported.
 
-    They do so before any log level is read; an exception comes through all the same.
+    They write before they read any log level. Exceptions are not affected.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     sys.stderr.flush()
@@ -246,13 +264,13 @@ def main(arguments=None):
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except click.Abort:
-        _fail("interrupted; the same command goes on from the last checkpoint", 130)
+        _fail("interrupted; the same command resumes from the last checkpoint", 130)
     except (ValueError, OSError, RuntimeError) as error:
         if "--traceback" in arguments:
             traceback.print_exc()
         _fail(error, 1 if isinstance(error, RuntimeError) else 2)
     except Exception as error:
-        # Raised within a pipeline's graph, with much of TensorFlow's around it.
+        # Raised in a pipeline's graph, inside a long message of TensorFlow.
         corrupt = re.search(r"corrupt image \([^\n]*", str(error))
         if not corrupt or "--traceback" in arguments:
             raise

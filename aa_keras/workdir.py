@@ -1,76 +1,126 @@
-"""Files of a run's folder: whole at every moment, of one run and one process."""
+"""The folder of one run: the names of its files, its lock, its configuration."""
 
 import contextlib
 import json
-import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aa_keras import checkpoints, config
+from aa_keras import config
+from aa_keras.whole_writes import locked, whole_file, write_json, write_text
 
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
-
-
-def write_text(path, text):
-    """Writes a file so that it is whole at every moment."""
-    unfinished = path.with_name(f".{path.name}")
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
+if TYPE_CHECKING:
+    from aa_keras.tasks import Task
 
 
-def write_json(path, value):
-    write_text(path, json.dumps(value, indent=2) + "\n")
+class Run(NamedTuple):
+    """A finished run: its experiment, task, trained Keras model and result."""
+
+    experiment: config.Experiment
+    task: "Task"
+    model: Any
+    result: dict
 
 
-def read_result(workdir):
-    """The content of `result.json`, or None while a run is not finished."""
-    path = workdir / "result.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+class WorkDir:
+    """A run's folder. It belongs to one configuration and one process at a time.
 
-
-def refuse_other_run(workdir, experiment, smoke):
-    """Raises ValueError if the folder belongs to a run of another configuration."""
-    path = workdir / "config.yaml"
-    if not path.exists():
-        return
-    earlier, now = (config.flatten(e) for e in (config.load(path), experiment))
-    state = read_result(workdir) or checkpoints.newest_state(workdir / "checkpoints")
-    if state:
-        earlier["--smoke"], now["--smoke"] = state["smoke"], smoke
-    movable = {"data.data_dir", "data.download"}  # where data lies changes no result
-    differing = sorted(
-        key
-        for key in (earlier.keys() | now.keys()) - movable
-        if earlier.get(key) != now.get(key)
-    )
-    if differing:
-        changes = ", ".join(
-            f"{key} ({earlier.get(key)!r} there, {now.get(key)!r} now)"
-            for key in differing
-        )
-        raise ValueError(
-            f"{workdir} belongs to a run of another configuration: {changes}; "
-            "choose another --workdir"
-        )
-
-
-@contextlib.contextmanager
-def held(workdir):
-    """Holds a folder against a second process that would train in it.
-
-    The lock is the process's: however it ends, the system lets go of it.
+    Args:
+        path: the folder. It need not exist.
     """
-    workdir.mkdir(parents=True, exist_ok=True)
-    with (workdir / ".lock").open("w") as file:
-        if fcntl:
+
+    def __init__(self, path):
+        self.path = Path(path)
+        self.config = self.path / "config.yaml"
+        self.metrics = self.path / "metrics.csv"
+        self.checkpoints = self.path / "checkpoints"
+        self.tensorboard = self.path / "tensorboard"
+        self.data = self.path / "data.json"
+        self.model = self.path / "model.keras"
+        self.result = self.path / "result.json"
+        self._lock = self.path / ".lock"
+
+    def __str__(self):
+        return str(self.path)
+
+    @contextlib.contextmanager
+    def lock(self, timeout: float = 0) -> Iterator[None]:
+        """Locks the folder. A new folder is removed if nothing was written to it.
+
+        Args:
+            timeout: float, seconds to wait for the lock. Defaults to 0.
+
+        Raises:
+            ValueError: if another process has locked it.
+        """
+        is_new = not self.path.exists()
+        self.path.mkdir(parents=True, exist_ok=True)
+        refusal = (
+            f"{self}: another process uses it; wait until it ends or choose another "
+            "--workdir"
+        )
+        with locked(self._lock, refusal, timeout=timeout):
             try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+                yield
+            finally:
+                if is_new and list(self.path.iterdir()) == [self._lock]:
+                    shutil.rmtree(self.path)
+
+    def refuse_other(self, experiment: config.Experiment) -> None:
+        """Raises ValueError if the folder belongs to another configuration."""
+        if not self.config.exists():
+            return
+        earlier = config.load(self.config)
+        differing = config.differences(earlier, experiment, ignore=config.PATH_KEYS)
+        if differing:
+            changes = ", ".join(
+                f"{key} ({there!r} there, {now!r} now)"
+                for key, (there, now) in differing.items()
+            )
+            raise ValueError(
+                f"{self} belongs to a run of another configuration: {changes}; choose "
+                "another --workdir"
+            )
+
+    def write_config(self, experiment: config.Experiment) -> None:
+        write_text(self.config, config.dump(experiment))
+
+    def write_model(self, model, task: "Task") -> None:
+        """Writes the network and what `load` needs to know of its data."""
+        with whole_file(self.model) as unfinished:
+            model.save(unfinished)
+        write_json(self.data, task.description())
+
+    def read_result(self) -> dict | None:
+        """Returns the content of `result.json`; `None` if the run is not finished."""
+        if not self.result.exists():
+            return None
+        return json.loads(self.result.read_text(encoding="utf-8"))
+
+    def write_result(self, result: dict) -> None:
+        write_json(self.result, result)
+
+    def load(self) -> Run:
+        """Loads the finished run; the data set itself need not be there.
+
+        Raises:
+            ValueError: if the folder contains no finished run.
+        """
+        for path in (self.config, self.data, self.model, self.result):
+            if not path.is_file():
                 raise ValueError(
-                    f"{workdir}: another process trains in it; wait for its end or "
-                    "choose another --workdir"
-                ) from None
-            except OSError:  # a file system without locks
-                pass
-        yield
+                    f"{self}: contains no {path.name}; allowed: the --workdir of a "
+                    "finished `aa-keras train`"
+                )
+        import keras
+
+        from aa_keras import layers  # noqa: F401  registers the layers
+        from aa_keras.tasks import find_task
+
+        experiment = config.load(self.config)
+        task_class = find_task(experiment)  # registers the task's networks
+        description = json.loads(self.data.read_text(encoding="utf-8"))
+        model = keras.models.load_model(self.model, compile=False)
+        task = task_class.load(experiment, description)
+        return Run(experiment, task, model, self.read_result() or {})

@@ -1,59 +1,85 @@
-"""What a run does that classifies images: see `tasks.task` for the contract."""
+"""Runs that classify images."""
 
 import keras
+import numpy as np
 
 from aa_keras import data
-
-PREPROCESSING = data.Preprocessing
-FINAL_ACTIVATION = "softmax"  # trained on logits
-
-
-def build_training(source, preprocessing, experiment, *, epochs):
-    """Batches of `data.batch_size` for the range of `epochs`, one after the other."""
-    return data.build_training(
-        source,
-        preprocessing,
-        seed=experiment.train.seed,
-        epochs=epochs,
-        **experiment.data.training_options,
-    )
+from aa_keras.tasks import classifier_signatures
+from aa_keras.tasks.task import Task, draw_labels
 
 
-def build_validation(source, preprocessing, experiment):
-    """Every image of the validation split once, for loss and metrics of each epoch."""
-    return build_evaluation(source, preprocessing, experiment, split="validation")
+class Classification(Task):
+    """One class for each image. The network is trained on logits."""
 
+    kind = "classification"
+    preprocessing_class = data.Preprocessing
+    final_activation = "softmax"
 
-def build_evaluation(source, preprocessing, experiment, *, split):
-    """Every image of a split exactly once."""
-    return data.build_evaluation(
-        source, preprocessing, split=split, batch_size=experiment.data.batch_size
-    )
+    def build_training(self, epochs):
+        return data.build_training(
+            self.source,
+            self.preprocessing,
+            seed=self.experiment.train.seed,
+            epochs=epochs,
+            **self.experiment.data.training_options,
+        )
 
+    def build_validation(self):
+        return self.build_evaluation("validation")
 
-def compile_arguments(experiment):
-    """Loss and metrics of training, as arguments of `compile`."""
-    return _compile_arguments(
-        from_logits=True, label_smoothing=experiment.train.label_smoothing
-    )
+    def build_evaluation(self, split):
+        return data.build_evaluation(
+            self.source,
+            self.preprocessing,
+            split=split,
+            batch_size=self.experiment.data.batch_size,
+        )
 
+    def compile_arguments(self):
+        return _compile_arguments(
+            from_logits=True, label_smoothing=self.experiment.train.label_smoothing
+        )
 
-def score(row):
-    """How good an epoch was, larger is better, or None without a validation split."""
-    return row.get("val_accuracy")
+    def score(self, row):
+        return row.get("val_accuracy")
 
+    def measure(self, model, batches):
+        """Returns `loss`, `accuracy`, `top_5_accuracy` and `images`."""
+        arguments = _compile_arguments(from_logits=False)
+        arguments["metrics"].append(ImageCount(name="images"))
+        model.compile(jit_compile=False, **arguments)
+        metrics = model.evaluate(batches, verbose=0, return_dict=True)
+        return {**metrics, "images": int(metrics["images"])}
 
-def measure(model, batches, experiment):
-    """Metrics of a final model, each image of `batches` counted once.
+    def predict(self, model, pictures):
+        predictions = []
+        for picture in pictures:
+            inputs = self.preprocessing(picture)[None]
+            (scores,) = np.asarray(model(inputs, training=False), "float32")
+            order = np.argsort(-scores, kind="stable")
+            names = [self.class_names[index] for index in order]
+            predictions.append({"class_names": names, "scores": scores[order].tolist()})
+        return predictions
 
-    Returns:
-        A dictionary of plain numbers: `loss`, `accuracy`, `top_5_accuracy`, `images`.
-    """
-    arguments = _compile_arguments(from_logits=False)
-    arguments["metrics"].append(ImageCount(name="images"))
-    model.compile(jit_compile=False, **arguments)
-    metrics = model.evaluate(batches, verbose=0, return_dict=True)
-    return {**metrics, "images": int(metrics["images"])}
+    def describe(self, prediction, top):
+        pairs = zip(prediction["class_names"], prediction["scores"], strict=True)
+        return "  ".join(f"{name} {score:.4f}" for name, score in list(pairs)[:top])
+
+    def draw(self, picture, prediction):
+        height, width, _ = picture.shape
+        box = (0, 0, width - 1, height - 1)
+        return draw_labels(picture, [(box, self.describe(prediction, top=1))])
+
+    def build_signatures(self, model, attention_layer=None):
+        return classifier_signatures.build_signatures(
+            model, self.preprocessing, self.class_names, attention_layer
+        )
+
+    def expect(self, model, inputs, images):
+        return classifier_signatures.expect(model, inputs, images, self.class_names)
+
+    def compare(self, answer, expected, on_inputs):
+        return classifier_signatures.compare(answer, expected, on_inputs)
 
 
 class ImageCount(keras.metrics.Metric):

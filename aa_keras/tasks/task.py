@@ -1,57 +1,224 @@
-"""What differs between classification and detection, in one table.
+"""What a run learns: the one class that training, export and commands rely on."""
 
-Each task is a module of plain functions, called by `training.run` and
-`training.evaluation` under these names:
+import abc
+import dataclasses
+import functools
+import re
+from pathlib import Path
+from typing import Any, ClassVar
 
-| name | is |
-|---|---|
-| `PREPROCESSING` | the class of what stands between images and network |
-| `FINAL_ACTIVATION` | `classifier_activation` of the network that is saved |
-| `build_training(source, preprocessing, experiment, *, epochs)` | a `tf.data.Dataset` of whole batches of `data.batch_size`, for that range of epochs |
-| `build_validation(source, preprocessing, experiment)` | one of the validation split, as `model.evaluate` takes it in training |
-| `build_evaluation(source, preprocessing, experiment, *, split)` | one with every image once, as `measure` takes it |
-| `compile_arguments(experiment)` | loss, metrics (and more) for `model.compile` in training |
-| `score(row)` | how good an epoch was by its row of metrics.csv, or None; larger is better |
-| `measure(model, batches, experiment)` | metrics of a final model as plain numbers, with `images` |
-"""  # noqa: E501
+import numpy as np
+import tensorflow as tf
+from PIL import Image, ImageDraw
 
-import importlib
-
-TASKS = ("classification", "detection")
+from aa_keras import config, data
+from aa_keras.data.served_decoding import decode_picture
 
 
-def task_name(experiment):
-    """What an experiment's network does, one of `TASKS`."""
-    return "detection" if experiment.model.name == "retinanet" else "classification"
+@dataclasses.dataclass(frozen=True)
+class Task(abc.ABC):
+    """A kind of task on one data set. Each kind is a subclass in a file of its own.
+
+    Args:
+        experiment: a `config.Experiment`.
+        preprocessing: a `preprocessing_class`, applied before the network.
+        class_names: tuple of str, one name for each class.
+        source: a `data.Source`, or `None` for a finished run whose data is not opened.
+    """
+
+    kind: ClassVar[str]  # the `task` of the data sources that it reads
+    preprocessing_class: ClassVar[type[data.Preprocessing]]
+    final_activation: ClassVar[str | None]  # of the network that is saved
+
+    experiment: config.Experiment
+    preprocessing: data.Preprocessing
+    class_names: tuple[str, ...]
+    source: Any = None
+
+    @classmethod
+    def open(cls, experiment) -> "Task":
+        """Opens the data set of an experiment.
+
+        Raises:
+            ValueError: if the data set is unknown, missing, or for another task or
+                another number of classes.
+        """
+        source = data.open_source(**experiment.data.source_options)
+        if source.task != cls.kind:
+            raise ValueError(
+                f"data.name: received {source.name!r}, a data set for {source.task}; "
+                f"allowed: data sets for {cls.kind}, the task of model.name, "
+                f"{experiment.model.name!r}"
+            )
+        num_classes = len(source.class_names)
+        if experiment.model.classes != num_classes:
+            raise ValueError(
+                f"model.classes: received {experiment.model.classes}; allowed: "
+                f"{num_classes}, the classes of {source.name!r}"
+            )
+        preprocessing = cls.preprocessing_class(
+            mean=source.mean, std=source.std, **experiment.data.preprocessing_options
+        )
+        return cls(experiment, preprocessing, tuple(source.class_names), source)
+
+    @classmethod
+    def load(cls, experiment, description: dict) -> "Task":
+        """Returns the task of a finished run from what `description` returned."""
+        preprocessing = {
+            key: tuple(value) if isinstance(value, list) else value
+            for key, value in description["preprocessing"].items()
+        }
+        return cls(
+            experiment,
+            cls.preprocessing_class(**preprocessing),
+            tuple(description["class_names"]),
+        )
+
+    def description(self) -> dict:
+        """Returns the plain data that `load` needs, the content of `data.json`."""
+        return {
+            "class_names": self.class_names,
+            "preprocessing": dataclasses.asdict(self.preprocessing),
+        }
+
+    @abc.abstractmethod
+    def build_training(self, epochs: range) -> tf.data.Dataset:
+        """Returns whole batches of `data.batch_size` for a range of epochs."""
+
+    @abc.abstractmethod
+    def build_validation(self) -> tf.data.Dataset:
+        """Returns the validation split as `model.fit` validates on it."""
+
+    @abc.abstractmethod
+    def build_evaluation(self, split: str) -> tf.data.Dataset:
+        """Returns each image of a split exactly once, as `measure` takes it."""
+
+    @abc.abstractmethod
+    def compile_arguments(self) -> dict:
+        """Returns loss, metrics and more for `model.compile` in training."""
+
+    @abc.abstractmethod
+    def score(self, row: dict) -> float | None:
+        """Returns how good an epoch was, by its row of `metrics.csv`.
+
+        Larger is better. `None` without a validation split.
+        """
+
+    @abc.abstractmethod
+    def measure(self, model, batches) -> dict:
+        """Returns the metrics of a final model as plain numbers, with `images`.
+
+        Args:
+            model: a Keras model with the task's `final_activation`.
+            batches: a dataset from `build_evaluation`.
+        """
+
+    @abc.abstractmethod
+    def predict(self, model, pictures) -> list[dict]:
+        """Returns one dictionary of plain data for each picture, best answers first.
+
+        Each has `class_names` and `scores`; of a detector also `boxes`, left, top,
+        right, bottom in pixels of the picture.
+
+        Args:
+            model: a Keras model with the task's `final_activation`.
+            pictures: sequence of uint8 arrays (height, width, channels) of any size.
+        """
+
+    @abc.abstractmethod
+    def describe(self, prediction: dict, top: int) -> str:
+        """Returns the `top` best answers of a prediction as one line."""
+
+    @abc.abstractmethod
+    def draw(self, picture, prediction: dict) -> np.ndarray:
+        """Returns the picture with the prediction drawn on it, uint8 RGB."""
+
+    @abc.abstractmethod
+    def build_signatures(self, model, attention_layer=None) -> dict:
+        """Returns what an export answers: name to (function, list of specs)."""
+
+    @abc.abstractmethod
+    def expect(self, model, inputs, images) -> dict:
+        """Returns the arrays that an export must reproduce.
+
+        Args:
+            model: a Keras model with the task's `final_activation`.
+            inputs: float array, the preprocessed images.
+            images: list of uint8 arrays, the same images before preprocessing.
+        """
+
+    @abc.abstractmethod
+    def compare(self, answer: dict, expected: dict, on_inputs: bool) -> tuple:
+        """Returns the largest difference and the number of mistakes of an answer.
+
+        Args:
+            answer: dict of arrays from an export.
+            expected: dict of arrays from `expect`.
+            on_inputs: bool, whether the export was asked about `inputs`.
+        """
+
+    def read(self, path) -> tuple[np.ndarray, np.ndarray]:
+        """Reads a picture file as the network sees it.
+
+        Returns:
+            The network's input (height, width, channels), float32, and the same
+            section of the picture as uint8, for people.
+        """
+        picture = read_picture(path, self.preprocessing.channels)
+        inputs = self.preprocessing(picture).numpy()
+        mean, std = map(np.array, (self.preprocessing.mean, self.preprocessing.std))
+        section = 255 * (inputs * std + mean)
+        return inputs, section.round().clip(0, 255).astype("uint8")
 
 
-def find_task(experiment):
-    """The module of an experiment's task. Imported when asked for: KerasCV is slow."""
-    return importlib.import_module(f"aa_keras.tasks.{task_name(experiment)}")
+def read_picture(path, channels: int) -> np.ndarray:
+    """Returns the pixels of a picture file, decoded as an export decodes them.
 
+    Args:
+        path: a JPEG or PNG file.
+        channels: int, 1 for grey, 3 for RGB. The picture is converted.
 
-def open_data(experiment):
-    """The experiment's data set and its preprocessing.
+    Returns:
+        uint8 array (height, width, channels).
 
     Raises:
-        ValueError: If the data is unknown, not there, or of another task, in one line.
+        ValueError: with the file's name, if it is no picture.
     """
-    from aa_keras import data
+    try:
+        return _decode()(Path(path).read_bytes(), channels).numpy()
+    except OSError as error:
+        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(f"{path}: {_reason(error)}") from None
 
-    task = find_task(experiment)
-    source = data.open_source(**experiment.data.source_options)
-    if source.task != task_name(experiment):
-        raise ValueError(
-            f"data.name: received {source.name!r}, a set for {source.task}; allowed: "
-            f"sets for what model.name, {experiment.model.name!r}, does"
-        )
-    num_classes = len(source.class_names)
-    if experiment.model.classes != num_classes:
-        raise ValueError(
-            f"model.classes: received {experiment.model.classes}; allowed: "
-            f"{num_classes}, the classes of {source.name!r}"
-        )
-    preprocessing = task.PREPROCESSING(
-        mean=source.mean, std=source.std, **experiment.data.preprocessing_options
-    )
-    return source, preprocessing
+
+def draw_labels(picture, labels) -> np.ndarray:
+    """Returns the picture as RGB with labelled boxes.
+
+    Args:
+        picture: uint8 array (height, width, 1 or 3).
+        labels: iterable of (box, text), a box being left, top, right, bottom.
+    """
+    image = Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
+    drawing = ImageDraw.Draw(image)
+    for box, text in labels:
+        drawing.rectangle(box, outline="lime", width=2)
+        area = drawing.textbbox(box[:2], text)
+        drawing.rectangle(area, fill="black")
+        drawing.text(box[:2], text, fill="white")
+    return np.asarray(image)
+
+
+@functools.cache
+def _decode():
+    # In a graph only one branch of a condition is computed.
+    return tf.function(decode_picture, autograph=False)
+
+
+def _reason(error):
+    """What was wrong, out of a message of TensorFlow that also says where."""
+    lines = [line.strip() for line in error.message.splitlines()]
+    reason = [line for line in lines if line and not line.startswith("[[")][-1]
+    if reason.startswith("assertion failed:"):
+        reason = " ".join(re.findall(r"\[([^\[\]]*)\]", reason))
+    return reason

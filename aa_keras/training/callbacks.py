@@ -1,4 +1,4 @@
-"""What happens at the edges of an epoch."""
+"""Callbacks: what a run does between its epochs."""
 
 import csv
 import io
@@ -8,42 +8,54 @@ import keras
 import numpy as np
 
 from aa_keras import checkpoints
-from aa_keras.workdir import write_text
+from aa_keras.whole_writes import write_text
 
 
 class RunState(keras.callbacks.Callback):
     """Keeps a run's history, checkpoints and `metrics.csv` in step.
 
-    The history lies in the checkpoint and the table is written from it, so that after
-    a kill at any moment no epoch is missing from the table or stands in it twice.
+    The history is part of each checkpoint and the table is written from it: after a
+    kill at any moment no epoch is missing from the table or in it twice.
 
     Args:
-        workdir: The run's folder.
-        history: One dict per finished epoch.
-        score: Function of such a dict that says how good the epoch was, larger is
-            better, or gives None. The best epoch's checkpoint is kept apart.
-        keep: Number of checkpoints to keep.
-        smoke: Whether the run is one, for the checkpoint to say so.
+        workdir: a `WorkDir`.
+        configuration: str, the digest of the run's configuration.
+        process: dict, what this process runs on.
+        score: callable, from an epoch's dict of the history to how good it was, larger
+            is better, or `None`. The best epoch's checkpoint is kept apart.
+        keep: int, the number of checkpoints to keep.
     """
 
-    def __init__(self, workdir, *, history, score, keep, smoke=False):
+    def __init__(self, workdir, *, configuration, process, score, keep):
         super().__init__()
         self.workdir = workdir
-        self.history = list(history)
+        self.configuration = configuration
+        self.process = process
         self.score = score
         self.keep = keep
-        self.smoke = smoke
-        spent = self.history[-1]["seconds"] if self.history else 0.0
-        self._started = time.monotonic() - spent
+        self.history = []
+        self.processes = []
+        self._started = time.monotonic()
 
     @property
-    def seconds(self):
+    def seconds(self) -> float:
         return time.monotonic() - self._started
+
+    def restore(self, model, report) -> None:
+        """Loads the newest checkpoint, if any, into the model and this object."""
+        state = checkpoints.restore(
+            self.workdir.checkpoints, model, self.configuration, report
+        )
+        if state:
+            self.history, self.processes = state["history"], state["processes"]
+            self._started -= self.history[-1]["seconds"]
 
     def on_train_begin(self, logs=None):
         if self.history:  # a kill may have come between these and the checkpoint
             self._write_table()
             self._keep_best()
+        first_epoch = len(self.history) + 1
+        self.processes.append({"first_epoch": first_epoch, **self.process})
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
@@ -51,40 +63,51 @@ class RunState(keras.callbacks.Callback):
         row["learning_rate"] = float(keras.ops.convert_to_numpy(rate))
         row["seconds"] = round(self.seconds, 3)
         self.history.append(row)
-        state = {"history": self.history, "smoke": self.smoke}
-        directory = self.workdir / "checkpoints"
-        checkpoints.save(directory, epoch + 1, self.model, state)
+        self.processes[-1]["last_epoch"] = epoch + 1
+        state = {
+            "configuration": self.configuration,
+            "history": self.history,
+            "processes": self.processes,
+        }
+        checkpoints.save(self.workdir.checkpoints, epoch + 1, self.model, state)
         self._keep_best()
-        checkpoints.prune(directory, self.keep)
+        checkpoints.prune(self.workdir.checkpoints, self.keep)
         self._write_table()
+
+    def best_epoch(self) -> int | None:
+        """Returns the epoch of the checkpoint kept as the best one."""
+        best = self.workdir.checkpoints / checkpoints.BEST
+        state = checkpoints.read_state(best, verify=False)
+        return state and state["epoch"]
 
     def _keep_best(self):
         row = self.history[-1]
         score = self.score(row)
         if score is not None:
             checkpoints.keep_best(
-                self.workdir / "checkpoints", row["epoch"], score, self._best_score
+                self.workdir.checkpoints,
+                row["epoch"],
+                score,
+                lambda state: self.score(state["history"][-1]),
             )
-
-    def _best_score(self, state):
-        return self.score(state["history"][-1])
 
     def _write_table(self):
         text = io.StringIO()
         writer = csv.DictWriter(text, fieldnames=list(self.history[0]))
         writer.writeheader()
         writer.writerows(self.history)
-        write_text(self.workdir / "metrics.csv", text.getvalue())
+        write_text(self.workdir.metrics, text.getvalue())
 
 
 class EpochSeeds(keras.callbacks.Callback):
-    """Sets the generators of dropout from seed and epoch.
+    """Seeds the generators of dropout at each epoch.
 
-    They are no part of saved weights: so a resumed run draws what a whole one drew.
+    Saved weights do not contain their state, so that only this makes a resumed run draw
+    the same numbers as an uninterrupted one.
 
     Args:
-        seed: The run's seed.
-        worker: Index of this worker, so that workers drop different units.
+        seed: int, the run's seed.
+        worker: int, the index of this worker: each drops other units. Defaults to 0.
     """
 
     def __init__(self, seed, worker=0):
@@ -105,10 +128,9 @@ class NonFiniteLoss(RuntimeError):
 
 
 class StopOnNonFiniteLoss(keras.callbacks.Callback):
-    """Ends the run with the step at which the loss stopped being a number.
+    """Ends the run at the step whose loss is not finite, and names it.
 
-    Stands before what writes checkpoints, so that none holds weights that are not
-    numbers.
+    It must come before `RunState`, so that no checkpoint contains such weights.
     """
 
     def on_train_batch_end(self, batch, logs=None):
@@ -134,9 +156,10 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
 
 
 class AverageWhileValidating(keras.callbacks.Callback):
-    """Validates the average of the weights and puts the trained ones back.
+    """Validates with the average of the weights, then restores the trained ones.
 
-    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds.
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting. That rounds, so
+    that a run with validation would differ from one without.
     """
 
     def on_test_begin(self, logs=None):

@@ -1,25 +1,33 @@
-"""What a person who watches a run wants to know."""
+"""The progress that a run shows."""
 
 import datetime
+import math
 import time
 
 import keras
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeRemainingColumn,
+)
 
 
 class Console(keras.callbacks.Callback):
-    """A line an epoch, and on a terminal a bar that moves with the steps.
+    """Reports a line for each epoch, and on a terminal moves bars with the steps.
 
-    Both tell images per second (of training alone; the first step, in which TensorFlow
-    builds its graph, left out) and the time left for the whole run. `close` it.
+    Both show images per second of the epoch's training, without the first step, in
+    which TensorFlow builds its graph, and the time left for the whole run. Call
+    `close` at the end.
 
     Args:
-        report: Called with each line.
-        batch_size: Images of a step.
-        first_epoch: Number of epochs that an earlier call finished.
-        epochs: Number of all epochs.
-        steps: Steps of an epoch.
-        clock: Function that gives seconds.
+        report: callable, called with each line.
+        batch_size: int, the images of a step.
+        first_epoch: int, the epochs that earlier processes finished.
+        epochs: int, all epochs.
+        steps: int, the steps of an epoch.
+        clock: callable, returns seconds. Defaults to `time.monotonic`.
     """
 
     def __init__(
@@ -28,55 +36,52 @@ class Console(keras.callbacks.Callback):
         super().__init__()
         self.report = report
         self.batch_size = batch_size
-        self.total = (epochs - first_epoch) * steps
+        self.first_epoch = first_epoch
         self.epochs = epochs
         self.steps = steps
-        self.clock = clock
-        self._first_epoch = first_epoch
-        self._start = None  # steps of this call and time, after its first step
-        self._bar = Progress(
+        self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[text]}"),
+            get_time=clock,
+            speed_estimate_period=math.inf,
             transient=True,
         )
-        self._bar.disable = not self._bar.console.is_terminal
-        self._task = self._bar.add_task("", total=steps, text="")
+        self._bars.disable = not self._bars.console.is_terminal
+        self._bars.add_task("run", total=(epochs - first_epoch) * steps, text="")
+        self._bars.add_task("epoch", total=steps, text="")
+        self._run, self._epoch = self._bars.tasks
 
-    def close(self):
-        self._bar.stop()
+    def close(self) -> None:
+        self._bars.stop()
 
     def on_train_begin(self, logs=None):
-        self._bar.start()
+        self._bars.start()
 
     def on_epoch_begin(self, epoch, logs=None):
-        self._first = self._last = None  # step and time of this epoch
-        self._before = (epoch - self._first_epoch) * self.steps
-        title = f"epoch {epoch + 1}/{self.epochs}"
-        self._bar.reset(self._task, description=title, text="")
+        self._before = (epoch - self.first_epoch) * self.steps
+        self._bars.reset(self._epoch.id, description=self._title(epoch), text="")
 
     def on_train_batch_end(self, batch, logs=None):
-        self._last = (batch + 1, self.clock())
-        self._first = self._first or self._last
-        self._start = self._start or (self._before + batch + 1, self._last[1])
-        loss = (logs or {}).get("loss", 0.0)
-        text = "  ".join([f"loss {loss:.4f}", *self._pace()])
-        self._bar.update(self._task, completed=batch + 1, text=text)
+        self._bars.update(self._run.id, completed=self._before + batch + 1)
+        self._bars.update(self._epoch.id, completed=batch + 1)
+        loss = f"loss {(logs or {}).get('loss', 0.0):.4f}"
+        self._bars.update(self._epoch.id, text="  ".join([loss, *self._speed()]))
 
     def on_epoch_end(self, epoch, logs=None):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         values = {**(logs or {}), "learning_rate": rate}
-        numbers = [f"{name} {value:.4g}" for name, value in values.items()]
-        title = f"epoch {epoch + 1}/{self.epochs}"
-        self.report("  ".join([title, *numbers, *self._pace()]))
+        words = [f"{name} {value:.4g}" for name, value in values.items()]
+        words += self._speed()
+        if self._run.time_remaining is not None:
+            words.append(f"{datetime.timedelta(seconds=self._run.time_remaining)} left")
+        self.report("  ".join([self._title(epoch), *words]))
 
-    def _pace(self):
-        steps, seconds = (b - a for a, b in zip(self._first, self._last, strict=True))
-        if steps and seconds:
-            yield f"{steps * self.batch_size / seconds:.0f} images/s"
-        done = self._before + self._last[0]
-        if done > self._start[0]:
-            pace = (self.clock() - self._start[1]) / (done - self._start[0])
-            left = datetime.timedelta(seconds=round(pace * (self.total - done)))
-            yield f"{left} left"
+    def _title(self, epoch):
+        return f"epoch {epoch + 1}/{self.epochs}"
+
+    def _speed(self):
+        speed = self._epoch.speed  # None after a single update
+        return [f"{speed * self.batch_size:.0f} images/s"] if speed else []

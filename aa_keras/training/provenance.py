@@ -1,4 +1,4 @@
-"""On what a run ran: versions, revision and machine, as plain data."""
+"""What a process runs on: versions, revision and machine, as plain data."""
 
 import os
 import platform
@@ -11,8 +11,18 @@ import tensorflow as tf
 _PACKAGES = ("aa-keras", "tensorflow", "keras", "keras-cv", "tensorflow-datasets")
 
 
-def versions():
-    """Versions of Python and of the packages that shape the numbers."""
+def describe_process() -> dict:
+    """Returns all facts of this module about the current process."""
+    return {
+        "versions": versions(),
+        "git_revision": git_revision(),
+        "hardware": hardware(),
+        "host": platform.node(),
+    }
+
+
+def versions() -> dict:
+    """Returns the versions of Python and of the packages that change results."""
     found = {"python": platform.python_version()}
     for package in _PACKAGES:
         try:
@@ -22,10 +32,13 @@ def versions():
     return found
 
 
-def git_revision():
-    """The commit of the source tree, `-dirty` with local changes, None outside one."""
+def git_revision() -> str | None:
+    """Returns the commit of the source tree, with `-dirty` for local changes.
+
+    `None` outside a checkout.
+    """
     here = Path(__file__).resolve().parents[2]
-    if not (here / ".git").exists():  # installed: some other project's repository
+    if not (here / ".git").exists():  # installed, perhaps inside another repository
         return None
     try:
         return subprocess.run(
@@ -39,8 +52,8 @@ def git_revision():
         return None
 
 
-def hardware():
-    """Accelerators and processor cores."""
+def hardware() -> dict:
+    """Returns accelerators and processor cores."""
     return {
         "devices": [
             tf.config.experimental.get_device_details(device).get(

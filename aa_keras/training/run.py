@@ -1,16 +1,15 @@
 """`train`: from an experiment to a finished work directory."""
 
 import contextlib
-import dataclasses
-from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
-from aa_keras import checkpoints, config, models
+from aa_keras import config, models
 from aa_keras.counting import count
 from aa_keras.data.classification_batches import check_num_batches
-from aa_keras.tasks.task import find_task, open_data
+from aa_keras.tasks import find_task
 from aa_keras.training import distribution, provenance
 from aa_keras.training.callbacks import (
     AverageWhileValidating,
@@ -22,70 +21,50 @@ from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
-from aa_keras.workdir import (
-    held,
-    read_result,
-    refuse_other_run,
-    write_json,
-    write_text,
-)
+from aa_keras.workdir import WorkDir
 
 
-@dataclasses.dataclass(frozen=True)
-class Plan:
-    """The numbers of a run, worked out in one place.
+def train(experiment, workdir, report=print) -> dict:
+    """Trains an experiment, or resumes where an earlier call was interrupted.
 
     Args:
-        epochs: All epochs of the run.
-        steps: Updates of the weights in an epoch.
-        batch_size: Images of an update, over all replicas.
-        smoke: Whether two steps and one batch of evaluation are all.
-    """
-
-    epochs: int
-    steps: int
-    batch_size: int
-    smoke: bool
-
-
-def train(experiment, workdir, *, smoke=False, report=print):
-    """Trains an experiment, or goes on where an earlier call was interrupted.
-
-    Args:
-        experiment: A `config.Experiment`.
-        workdir: Folder for all that the run leaves; made once the network is built.
-            With several workers the chief alone reads and writes it.
-        smoke: One epoch of two steps and an evaluation of one batch.
-        report: Called with each line for the console.
+        experiment: a `config.Experiment`.
+        workdir: the folder of the run, created if it does not exist. With several
+            workers only the chief reads and writes it.
+        report: callable, called with each line for the console. Defaults to `print`.
 
     Returns:
         The content of `result.json`: metrics, costs and provenance.
 
     Raises:
-        ValueError: In one line, for a network that cannot be built, data that is not
-            there, or a work directory of another experiment or in use.
-        OSError: If the work directory cannot be written.
-        RuntimeError: If the loss is no longer a number, or another worker is lost.
+        ValueError: if the network cannot be built, the data set is missing, or the work
+            directory is locked or belongs to another configuration.
+        OSError: if the work directory cannot be written.
+        RuntimeError: if the loss is not finite, or another worker is lost.
     """
-    workdir = Path(workdir)
-    refuse_other_run(workdir, experiment, smoke)
     refuse_other_backend(experiment)
+    workdir = WorkDir(workdir)
     strategy = distribution.build_strategy(experiment.train.distribution)
     chief = distribution.is_chief(strategy)
-    if not chief:
-        report = _silent
-    with distribution.lost_workers_named(strategy):
-        finished = read_result(workdir) if chief else None
-        result = distribution.share_result(strategy, finished)
+    report = report if chief else lambda line: None
+    with (
+        distribution.lost_workers_named(strategy),
+        workdir.lock() if chief else contextlib.nullcontext(),
+    ):
+        result = None
+        if chief:
+            workdir.refuse_other(experiment)
+            result = workdir.read_result()
+        result = distribution.share_result(strategy, result)
         if result:
             report(f"{workdir} is finished")
             return result
-        result = _train(experiment, workdir, smoke, strategy, report)
+        result = _train(experiment, workdir, strategy, report)
         return distribution.share_result(strategy, result)
 
 
-def refuse_other_backend(experiment):
-    """Raises ValueError for what is TensorFlow's alone, on another backend of Keras."""
+def refuse_other_backend(experiment) -> None:
+    """Raises ValueError for options of TensorFlow on another backend of Keras."""
     backend, defaults = keras.backend.backend(), config.Train.model_fields
     for key in ("distribution", "accumulate_steps", "deterministic"):
         value, allowed = getattr(experiment.train, key), defaults[key].default
@@ -96,47 +75,51 @@ def refuse_other_backend(experiment):
             )
 
 
-def _train(experiment, workdir, smoke, strategy, report):
-    options, task = experiment.train, find_task(experiment)
-    chief = distribution.is_chief(strategy)
+def _train(experiment, workdir, strategy, report):
+    options, chief = experiment.train, distribution.is_chief(strategy)
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
-    source, preprocessing = open_data(experiment)
-    plan = make_plan(experiment, source, smoke, distribution.num_replicas(strategy))
+    task = find_task(experiment).open(experiment)
+    plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
-        model = build_model(experiment, preprocessing.output_shape)
-        compile_model(model, experiment, plan, strategy)
+        model = build_model(experiment, task.preprocessing.output_shape)
+        compile_model(model, task, plan, strategy)
 
-    with held(workdir) if chief else contextlib.nullcontext():
-        state = None
-        if chief:
-            write_text(workdir / "config.yaml", config.dump(experiment))
-            state = checkpoints.restore(workdir / "checkpoints", model, report)
-        history = state["history"] if state else []
-        first_epoch = distribution.share_state(strategy, model, len(history))
-        report(
-            f"{experiment.name}: going on after epoch {first_epoch} of {plan.epochs}"
-            if first_epoch
-            else f"{experiment.name}: starting anew, {plan.epochs} epochs"
-        )
-        run_state = RunState(
-            workdir,
-            history=history,
-            score=task.score,
-            keep=options.keep_checkpoints,
-            smoke=smoke,
-        )
-        data = (task, source, preprocessing, experiment)
-        fit(model, data, plan, first_epoch, strategy, run_state, report)
-        if not chief:
-            return None
-        return finish(model, data, plan, workdir, run_state)
+    run_state = RunState(
+        workdir,
+        configuration=config.digest(experiment),
+        process=provenance.describe_process(),
+        score=task.score,
+        keep=options.keep_checkpoints,
+    )
+    if chief:
+        workdir.write_config(experiment)
+        run_state.restore(model, report)
+    first_epoch = distribution.share_state(strategy, model, len(run_state.history))
+    report(
+        f"{experiment.name}: resuming after epoch {first_epoch} of {plan.epochs}"
+        if first_epoch
+        else f"{experiment.name}: starting anew, {plan.epochs} epochs"
+    )
+    fit(model, task, plan, first_epoch, strategy, run_state, report)
+    return finish(model, task, plan, workdir, run_state) if chief else None
 
 
-def make_plan(experiment, source, smoke, num_replicas=1):
-    """The numbers of a run; a ValueError if they do not divide each other."""
-    options, batch_size = experiment.train, experiment.data.batch_size
+class Plan(NamedTuple):
+    """The length of a run: all epochs, and the updates of the weights in an epoch."""
+
+    epochs: int
+    steps: int
+
+
+def make_plan(task, num_replicas: int = 1) -> Plan:
+    """Returns the length of a run.
+
+    Raises:
+        ValueError: if batch size, replicas and steps do not divide each other.
+    """
+    options, batch_size = task.experiment.train, task.experiment.data.batch_size
     parts = options.accumulate_steps * num_replicas
     if batch_size % parts:
         raise ValueError(
@@ -144,9 +127,9 @@ def make_plan(experiment, source, smoke, num_replicas=1):
             f"(train.accumulate_steps {options.accumulate_steps} times {num_replicas} "
             "replicas)"
         )
-    steps = check_num_batches(source, "train", batch_size)
-    if smoke:
-        return Plan(epochs=1, steps=2, batch_size=batch_size, smoke=True)
+    steps = check_num_batches(task.source, "train", batch_size)
+    if task.experiment.smoke:
+        return Plan(epochs=1, steps=2)
     if steps % options.steps_per_execution:
         # Keras would run into the next epoch's images to fill the last execution.
         divisors = [n for n in range(1, steps + 1) if steps % n == 0]
@@ -154,19 +137,18 @@ def make_plan(experiment, source, smoke, num_replicas=1):
             f"train.steps_per_execution: received {options.steps_per_execution}; "
             f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
         )
-    return Plan(options.epochs, steps, batch_size, smoke=False)
+    return Plan(options.epochs, steps)
 
 
-def compile_model(model, experiment, plan, strategy=None):
+def compile_model(model, task, plan, strategy=None) -> None:
     """Gives a model the experiment's optimiser, loss, metrics and train step."""
-    options = experiment.train
+    options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
-    rate = optimizer_options["learning_rate_per_256"] * plan.batch_size / 256
     optimizer = build_optimizer(
         optimizer_options,
         learning_rate=build_schedule(
             options.schedule.model_dump(),
-            learning_rate=rate,
+            learning_rate=optimizer_options["learning_rate_per_256"] * batch_size / 256,
             epochs=plan.epochs,
             steps_per_epoch=plan.steps,
         ),
@@ -174,15 +156,12 @@ def compile_model(model, experiment, plan, strategy=None):
     )
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
-    if jit_compile is None:  # XLA knows no exchange between processes
+    if jit_compile is None:  # XLA cannot exchange values between processes
         jit_compile = False if strategy else "auto"
-    arguments = {
-        "jit_compile": jit_compile,
-        **find_task(experiment).compile_arguments(experiment),
-    }
+    arguments = {"jit_compile": jit_compile, **task.compile_arguments()}
     model.compile(
         optimizer=optimizer,
-        steps_per_execution=1 if plan.smoke else options.steps_per_execution,
+        steps_per_execution=1 if task.experiment.smoke else options.steps_per_execution,
         **arguments,
     )
     model.optimizer.build(model.trainable_variables)
@@ -191,45 +170,41 @@ def compile_model(model, experiment, plan, strategy=None):
     prepare_steps(model, accumulate_steps=options.accumulate_steps, strategy=strategy)
 
 
-def fit(model, data, plan, first_epoch, strategy, run_state, report):
-    """Trains the epochs that are left; on the chief, with all that is written."""
-    task, source, preprocessing, experiment = data
-    options = experiment.train
+def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
+    """Trains the remaining epochs; the chief also writes and reports."""
+    experiment = task.experiment
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
         model.optimizer.finalize_variable_values(model.trainable_variables)
         return
-    training = task.build_training(
-        source, preprocessing, experiment, epochs=range(first_epoch, plan.epochs)
-    )
+    training = task.build_training(range(first_epoch, plan.epochs))
     validation = None
-    if "validation" in source.num_examples:
-        validation = task.build_validation(source, preprocessing, experiment)
-        validation = validation.take(1) if plan.smoke else validation
+    if "validation" in task.source.num_examples:
+        validation = _shorten(task.build_validation(), experiment)
     if strategy:
         build_metrics(model, training, strategy)
     console = Console(
         report,
-        batch_size=plan.batch_size,
+        batch_size=experiment.data.batch_size,
         first_epoch=first_epoch,
         epochs=plan.epochs,
         steps=plan.steps,
     )
     callbacks = [
-        EpochSeeds(options.seed, distribution.worker_index(strategy)),
+        EpochSeeds(experiment.train.seed, distribution.worker_index(strategy)),
         StopOnNonFiniteLoss(),
-        *([AverageWhileValidating()] if options.ema else []),
+        *([AverageWhileValidating()] if experiment.train.ema else []),
     ]
     if distribution.is_chief(strategy):
-        log_dir = run_state.workdir / "tensorboard"
+        log_dir = run_state.workdir.tensorboard
         callbacks += [
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            *attention_pictures(data, plan, log_dir / "attention"),
+            *attention_pictures(task, plan, log_dir / "attention"),
         ]
     with contextlib.closing(console):
         model.fit(
-            training.repeat() if plan.smoke else training,
+            training.repeat() if experiment.smoke else training,
             validation_data=validation,
             shuffle=False,  # the data set does it
             initial_epoch=first_epoch,
@@ -240,76 +215,69 @@ def fit(model, data, plan, first_epoch, strategy, run_state, report):
         )
 
 
-def attention_pictures(data, plan, log_dir):
-    """What draws attention for TensorBoard, where `train.attention_maps_every` asks."""
-    _, source, _, experiment = data
-    every = experiment.train.attention_maps_every
-    if not every or not experiment.model.attention:
+def attention_pictures(task, plan, log_dir) -> list:
+    """Returns the callbacks that `train.attention_maps_every` asks for."""
+    every = task.experiment.train.attention_maps_every
+    if not every or not task.experiment.model.attention:
         return []
     from aa_keras.visualization.tensorboard import AttentionMaps
 
-    split = "validation" if "validation" in source.num_examples else "test"
-    image = next(iter(split_batches(data, plan, split)))[0][0].numpy()
+    split = "validation" if "validation" in task.source.num_examples else "test"
+    image = next(iter(task.build_evaluation(split)))[0][0].numpy()
     height, width, _ = image.shape
     queries = [(height // 4, width // 4), (height // 2, width // 2)]
     epochs = range(every - 1, plan.epochs, every)
     return [AttentionMaps(log_dir, image, queries, epochs=epochs)]
 
 
-def finish(model, data, plan, workdir, run_state):
-    """Saves the network, measures it, and writes `result.json` last of all."""
-    task, source, preprocessing, experiment = data
-    final = build_model(experiment, preprocessing.output_shape, task.FINAL_ACTIVATION)
+def finish(model, task, plan, workdir, run_state) -> dict:
+    """Saves the network, measures it, and writes `result.json` last."""
+    experiment = task.experiment
+    final = build_model(
+        experiment, task.preprocessing.output_shape, task.final_activation
+    )
     final.set_weights(model.get_weights())
-    unfinished = workdir / ".model.keras"  # must end in .keras
-    final.save(unfinished)
-    unfinished.replace(workdir / "model.keras")
-    description = {
-        "class_names": source.class_names,
-        "preprocessing": dataclasses.asdict(preprocessing),
-    }
-    write_json(workdir / "data.json", description)
+    workdir.write_model(final, task)
     cost = count(final)
-    best = checkpoints.read_state(workdir / "checkpoints" / checkpoints.BEST)
-    splits = [name for name in ("validation", "test") if name in source.num_examples]
     result = {
         "name": experiment.name,
         "params": cost.params,
         "gflops": cost.gflops,
         "gflops_paper": cost.gflops_paper,
         "epochs": plan.epochs,
-        "best_epoch": best and best["epoch"],
+        "best_epoch": run_state.best_epoch(),
         "seconds": round(run_state.seconds, 1),
         "seed": experiment.train.seed,
-        "smoke": plan.smoke,
+        "smoke": experiment.smoke,
         "metrics": {
-            split: task.measure(final, split_batches(data, plan, split), experiment)
-            for split in splits
+            split: task.measure(
+                final, _shorten(task.build_evaluation(split), experiment)
+            )
+            for split in ("validation", "test")
+            if split in task.source.num_examples
         },
-        "versions": provenance.versions(),
-        "git_revision": provenance.git_revision(),
-        "hardware": provenance.hardware(),
+        "configuration": run_state.configuration,
+        "processes": run_state.processes,
     }
-    write_json(workdir / "result.json", result)
+    workdir.write_result(result)
     return result
 
 
-def split_batches(data, plan, split):
-    task, source, preprocessing, experiment = data
-    batches = task.build_evaluation(source, preprocessing, experiment, split=split)
-    return batches.take(1) if plan.smoke else batches
+def _shorten(batches, experiment):
+    return batches.take(1) if experiment.smoke else batches
 
 
-def build_model(experiment, input_shape, classifier_activation=None):
-    """The experiment's network; by default with logits, as it is trained.
+def build_model(experiment, input_shape, classifier_activation=None) -> keras.Model:
+    """Returns the experiment's network.
 
     Args:
-        experiment: A `config.Experiment`.
-        input_shape: (height, width, channels).
-        classifier_activation: None or "softmax".
+        experiment: a `config.Experiment`.
+        input_shape: tuple of int, (height, width, channels).
+        classifier_activation: str, `"softmax"`. Defaults to `None`, logits, as the
+            network is trained.
 
     Raises:
-        ValueError: If depths, heads or stages do not fit, in one line.
+        ValueError: if depths, heads or stages do not fit.
     """
     options = experiment.model.model_dump(exclude_none=True)
     precision = experiment.train.mixed_precision
@@ -325,7 +293,3 @@ def build_model(experiment, input_shape, classifier_activation=None):
         raise ValueError(f"model: {error}") from error
     finally:
         keras.config.set_dtype_policy(previous)
-
-
-def _silent(line):
-    pass

@@ -1,0 +1,92 @@
+"""Files and folders that appear whole or not at all, and locks.
+
+Content is written under a hidden name beside the final one and reaches the disk before
+one rename publishes it. A kill at any moment leaves the earlier content or the new one.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import filelock
+
+
+@contextlib.contextmanager
+def whole_file(path) -> Iterator[Path]:
+    """Yields a temporary path with the suffix of `path`, then renames it to `path`."""
+    path = Path(path)
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    try:
+        yield unfinished
+        _sync(unfinished)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
+    """Yields an empty folder, then renames it to `path`.
+
+    Args:
+        path: the final folder.
+        unfinished: the temporary folder, on the same file system. An earlier one of
+            that name is removed. Defaults to a hidden folder beside `path`.
+        replace: bool, whether an existing `path` is replaced. Defaults to `False`.
+
+    Raises:
+        OSError: if writing fails, or `path` exists, is not empty and is not replaced.
+    """
+    path = Path(path)
+    unfinished = Path(unfinished or path.with_name(f".unfinished-{path.name}"))
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+        yield unfinished
+        for content in unfinished.rglob("*"):
+            if content.is_file():
+                _sync(content)
+        if replace:  # a folder has no atomic replacement: a kill here leaves none
+            shutil.rmtree(path, ignore_errors=True)
+        unfinished.rename(path)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def write_text(path, text: str) -> None:
+    """Writes a text file in UTF-8, whole or not at all."""
+    with whole_file(path) as unfinished:
+        unfinished.write_text(text, encoding="utf-8")
+
+
+def write_json(path, value) -> None:
+    """Writes plain data as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+@contextlib.contextmanager
+def locked(path, refusal: str, *, timeout: float = 0) -> Iterator[None]:
+    """Holds a lock file. The system releases it when the process ends, in any way.
+
+    Args:
+        path: the lock file. It stays when the lock is released.
+        refusal: str, the error message where another process holds the lock.
+        timeout: float, seconds to wait for the lock. Defaults to 0.
+
+    Raises:
+        ValueError: if the lock cannot be had in time.
+    """
+    try:
+        lock = filelock.FileLock(path).acquire(timeout=timeout)
+    except filelock.Timeout:
+        raise ValueError(refusal) from None
+    with lock:
+        yield
+
+
+def _sync(path):
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
