@@ -49,17 +49,29 @@ def test_overrides_come_last_and_are_yaml(write):
     path = write(TEXT)
     changed = config.load(path, ["train.epochs=2", "model.attention=null"])
     assert (changed.train.epochs, changed.model.attention) == (2, None)
-    before, after = (config.flatten(e) for e in (config.load(path), changed))
-    assert before["train.epochs"] == 500
-    assert {
-        k for k in before.keys() | after.keys() if before.get(k) != after.get(k)
-    } == {
-        "train.epochs",
-        "model.attention.key_ratio",
-        "model.attention.value_ratio",
-        "model.attention.num_heads",
-        "model.attention.stages",
+    assert config.differences(config.load(path), changed) == {
+        "train.epochs": (500, 2),
+        "model.attention.key_ratio": (0.2, None),
+        "model.attention.value_ratio": (0.1, None),
+        "model.attention.num_heads": (8, None),
+        "model.attention.stages": ([1, 2, 3], None),
     }
+
+
+def test_the_digest_is_blind_to_where_data_lies_and_to_nothing_else(write):
+    path = write(TEXT)
+    paths = ["data.data_dir=/data", "data.download=true"]
+    first, moved = config.load(path), config.load(path, paths)
+    assert config.digest(first) == config.digest(moved)
+    assert set(config.differences(first, moved)) == config.PATH_KEYS
+    assert config.differences(first, moved, ignore=config.PATH_KEYS) == {}
+    others = [
+        config.load(path, [override])
+        for override in ("train.seed=1", "smoke=true", "model.attention={}")
+    ]
+    plain = config.load(path, ["model.attention=null"])
+    assert len({config.digest(e) for e in (first, plain, *others)}) == 5
+    assert set(config.flatten(first)) >= config.HOUSEKEEPING_KEYS
 
 
 def test_base_is_overridden_key_by_key(write):
@@ -104,6 +116,10 @@ MISTAKES = {
     "wrong inside a list": (("[1, 2, 3]", "[1, b]"), ["stages.1", "'b'", "whole"]),
     "no list": (("[1, 2, 3]", "3"), ["attention.stages: received 3", "a list"]),
     "table 11": (("table: 1,", "table: 11,"), ["paper.0.table: received 11", "8"]),
+    "a path for a name": (
+        ("paper:", "name: ../x\npaper:"),
+        ["name: received '../x'", "letters, digits"],
+    ),
     "given twice": (("width: 10", "depth: 10"), ["'depth' is given twice"]),
     "not YAML": (("{table: 1,", "{table: 1]"), ["not valid YAML", "line 2"]),
 }

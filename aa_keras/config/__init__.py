@@ -6,7 +6,15 @@ what is allowed. Whether depths and heads fit the network is for the network to 
 when it is built.
 """
 
-from aa_keras.config.files import dump, flatten, load
+from aa_keras.config.files import (
+    HOUSEKEEPING_KEYS,
+    PATH_KEYS,
+    differences,
+    digest,
+    dump,
+    flatten,
+    load,
+)
 from aa_keras.config.mistakes import ConfigError
 from aa_keras.config.schema import Attention, Data, Experiment, Train
 
@@ -19,4 +27,8 @@ __all__ = [
     "load",
     "dump",
     "flatten",
+    "differences",
+    "digest",
+    "PATH_KEYS",
+    "HOUSEKEEPING_KEYS",
 ]

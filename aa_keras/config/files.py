@@ -1,13 +1,28 @@
 """YAML in, a checked and frozen `Experiment` out, and back."""
 
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pydantic
 import yaml
 
 from aa_keras.config.mistakes import ConfigError, explain, one_line, short
 from aa_keras.config.schema import Experiment
+
+# Keys that say where data lies, which changes no result.
+PATH_KEYS = frozenset({"data.data_dir", "data.download"})
+# Keys that change what a run stores, shows or costs, but not its result.
+HOUSEKEEPING_KEYS = frozenset(
+    {
+        "train.attention_maps_every",
+        "train.keep_checkpoints",
+        "train.steps_per_execution",
+    }
+)
 
 
 class _Loader(yaml.SafeLoader):
@@ -75,17 +90,44 @@ def dump(experiment):
     return yaml.safe_dump(values, sort_keys=False)
 
 
-def flatten(experiment):
-    """The experiment as `{"train.epochs": 30, ...}`, to compare two of them."""
+def flatten(experiment: Experiment) -> dict[str, Any]:
+    """Returns the experiment as `{"train.epochs": 30, ...}`."""
 
     def walk(prefix, value):
-        if isinstance(value, dict):
+        if isinstance(value, dict) and value:
             for key, inner in value.items():
                 yield from walk(f"{prefix}.{key}" if prefix else key, inner)
         else:
             yield prefix, value
 
     return dict(walk("", experiment.model_dump(mode="json", exclude_none=True)))
+
+
+def differences(
+    first: Experiment, second: Experiment, ignore: Iterable[str] = ()
+) -> dict[str, tuple[Any, Any]]:
+    """Returns the keys in which two experiments differ, with both values.
+
+    Args:
+        first: Experiment.
+        second: Experiment.
+        ignore: iterable of str, keys to leave out, such as `PATH_KEYS`.
+
+    Returns:
+        Dict from keys as in `flatten` to pairs; `None` stands for an absent value.
+    """
+    one, other = flatten(first), flatten(second)
+    return {
+        key: (one.get(key), other.get(key))
+        for key in sorted((one.keys() | other.keys()) - set(ignore))
+        if one.get(key) != other.get(key)
+    }
+
+
+def digest(experiment: Experiment) -> str:
+    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`."""
+    values = {k: v for k, v in flatten(experiment).items() if k not in PATH_KEYS}
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path):

@@ -20,6 +20,7 @@ _ALLOWED = {
     "list_type": "a list, as in [2, 3]",
     "model_type": "a mapping of keys to values",
     "model_attributes_type": "a mapping of keys to values",
+    "string_pattern_mismatch": "letters, digits and . _ -, with a letter or digit first",
     "dict_type": "a mapping of keys to values",
 }
 

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[int, Field(ge=1)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
+# Names become file names.
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+
 
 class Section(BaseModel):
     model_config = ConfigDict(
@@ -195,7 +198,8 @@ class Train(Section):
 class Experiment(Section):
     """One run: what is built, on which data, trained how. Plain data, frozen."""
 
-    name: str
+    name: Name
+    smoke: bool = False  # a short trial, as `--smoke` runs it; its numbers mean nothing
     paper: list[PaperRow] = []
     model: Annotated[
         ResNet | WideResNet | MnasNet | RetinaNet, Field(discriminator="name")
