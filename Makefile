@@ -2,10 +2,10 @@
 SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
-# Two processes: tracing a graph keeps one core busy. Tests of a file stay together
-# where they share what they trained; the slow ones are many and share little.
+# Two processes: tracing a graph keeps one core busy. `make test` keeps the tests of a
+# file in one process, as they share trained models; the slow tests share little.
 PYTEST := $(RUN) -m pytest -q -n 2 --durations 15
-# The first Python in range that really starts: version managers leave names that do not.
+# The first supported Python that starts: version managers leave names that do not.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
@@ -13,35 +13,36 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 .PHONY: help demo test test-slow lint format bench bench-layer bench-models \
 	bench-data bench-serving bench-distribution notebooks tables clean
 
-help: ## this list
+help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.demo ## train, evaluate, export and look: five minutes on two cores
+demo: $(VENV)/.demo ## train, evaluate, export and draw: five minutes on two cores
 	$(RUN) experiments/quickstart/demo.py
 
-test: $(VENV)/.dev ## all tests but the long ones
+test: $(VENV)/.dev ## all tests except the slow ones
 	$(PYTEST) --dist loadfile -m "not slow"
 
-test-slow: $(VENV)/.dev ## the long ones
+test-slow: $(VENV)/.dev ## the slow tests
 	$(PYTEST) --dist worksteal -m slow
 
-lint: $(VENV)/.dev ## style and format
+lint: $(VENV)/.dev ## check style, format and types
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
 
-format: $(VENV)/.dev ## mend what lint finds
+format: $(VENV)/.dev ## fix style and format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: bench-layer bench-models bench-data bench-serving bench-distribution ## all benchmarks
+bench: bench-layer bench-models bench-data bench-serving bench-distribution ## run all benchmarks
 
 bench-layer bench-models bench-data bench-serving bench-distribution: bench-%: $(VENV)/.dev
 	$(RUN) benchmarks/$*.py
 
-notebooks: $(VENV)/.dev demo ## execute the notebooks and keep their pictures
+notebooks: $(VENV)/.dev demo ## execute the notebooks and save their pictures
 	$(RUN) notebooks/execute.py
 
-tables: $(VENV)/.demo ## every row of the paper's tables: claimed, built, measured
+tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables
 
 clean: ## remove the environment and all runs

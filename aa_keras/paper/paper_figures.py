@@ -1,96 +1,83 @@
 """The paper's figures, drawn from rows of its tables.
 
-Rows are the plain dictionaries of `aa_keras.paper.tables.table_rows`. A hollow marker
-is a number that was not read in a public source (mark M of the facts file).
+Rows are the dicts of `aa_keras.paper.tables.table_rows`. A hollow marker is a number
+that was not read in a public source (mark M of the facts file).
 """
 
-import re
+from matplotlib.figure import Figure
 
 from aa_keras.visualization.figures import INK, new_figure
 
-# Colour and marker both tell the families apart (colours of Okabe and Ito).
+# Colour and marker both distinguish the families (colours of Okabe and Ito).
 STYLES = (("#000000", "o"), ("#0072b2", "s"), ("#d55e00", "D"))
 
 
-def draw_accuracy_by_parameters(rows, *, title=None):
-    """Draws accuracy against parameters, a line a family, as the paper's Figure 1.
+def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
+    """Draws accuracy against parameters, one line per family, as in Figure 1.
 
     Args:
-        rows: rows with `params_m` (as built here) and the paper's `top1`; a row's
-            family is its name without the number at its end.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+        rows: iterable of rows with `params_m` and the paper's `top1`. The family is
+            the row's name up to its last hyphen.
+        title: str, the text above the figure. Defaults to `None`, no text.
     """
-    families = {}
+    families: dict[str, list] = {}
     for row in rows:
-        family, size = re.fullmatch(r"(.*)-([\d.]+)", row["row"]).groups()
-        point = row["params_m"], row["paper"]["top1"], size, _is_read(row)
-        families.setdefault(family, []).append(point)
+        family, _, size = row["row"].rpartition("-")
+        families.setdefault(family, []).append(_point(row, row["params_m"], size))
     figure = new_figure(6.2, 4.2, title)
     axis = figure.subplots()
     for (family, points), style in zip(families.items(), STYLES, strict=False):
         _draw(axis, points, style, family, is_highest=family == list(families)[-1])
-    axis.set_xlabel("parameters as built here, millions", color=INK)
-    _finish(axis)
+    _finish(axis, "parameters as built here, millions")
     return figure
 
 
-def draw_attention_share(rows, *, title=None):
-    """Draws accuracy against the share of attentional channels, as Figure 5.
+def draw_attention_share(rows, *, title: str | None = None) -> Figure:
+    """Draws accuracy against the share of attentional channels, as in Figure 5.
 
     Args:
-        rows: the rows of Table 6 and the points of Figure 5; those whose value is not
-            printed are left out.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+        rows: iterable of the rows of Table 6 and the points of Figure 5. Rows without
+            a printed accuracy are skipped.
+        title: str, the text above the figure. Defaults to `None`, no text.
     """
-    with_encoding, without = [], []
+    curves: tuple[list, list] = ([], [])  # with position encoding, without
     for row in rows:
         if "top1" in row["paper"]:
-            share, top1 = float(row["row"].split()[0]), row["paper"]["top1"]
-            curve = without if "figure" in row else with_encoding
-            curve.append((share, top1, f"{top1}", _is_read(row)))
+            share = float(row["row"].split()[0])
+            point = _point(row, share, str(row["paper"]["top1"]))
+            curves["figure" in row].append(point)
     figure = new_figure(6.2, 3.8, title)
     axis = figure.subplots()
-    _draw(axis, with_encoding, STYLES[1], "relative position encoding")
-    _draw(axis, without, STYLES[2], "no position encoding")
-    # The curves meet where there is no attention; what lies between is not printed.
-    start = [point for point in with_encoding if point[0] == 0]
-    x, y, *_ = zip(*start, *without, strict=True)
+    _draw(axis, curves[0], STYLES[1], "relative position encoding")
+    _draw(axis, curves[1], STYLES[2], "no position encoding")
+    # The curves share the point without attention; the paper prints none in between.
+    start = [point for point in curves[0] if point[0] == 0]
+    x, y, *_ = zip(*start, *curves[1], strict=True)
     axis.plot(x, y, "--", color=STYLES[2][0], lw=1.2, zorder=0)
-    axis.set_xlabel("share of attentional channels (κ = υ), ResNet-50", color=INK)
-    _finish(axis)
+    _finish(axis, "share of attentional channels (κ = υ), ResNet-50")
     return figure
 
 
-def _is_read(row):
-    return "V" in row["paper"]["marks"].get("top1", "M")
+def _point(row, x, text):
+    is_read = "V" in row["paper"]["marks"].get("top1", "M")
+    return x, row["paper"]["top1"], text, is_read
 
 
 def _draw(axis, points, style, label, is_highest=True):
     color, marker = style
     x, y, *_ = zip(*points, strict=True)
     axis.plot(x, y, color=color, lw=1.2, marker=marker, label=label)
-    for x, y, text, is_read in points:
+    text = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": INK}
+    # Labels of lower lines go below the line, away from the line above.
+    text["xytext"] = (0, 7) if is_highest else (9, -10)
+    for x, y, name, is_read in points:
         if not is_read:
             axis.plot(x, y, marker=marker, color=color, mfc="white")
-        axis.annotate(
-            text,
-            (x, y),
-            # Out of the way of the line that lies above.
-            xytext=(0, 7) if is_highest else (9, -10),
-            textcoords="offset points",
-            ha="center",
-            fontsize=7,
-            color=INK,
-        )
+        axis.annotate(name, (x, y), **text)
 
 
-def _finish(axis):
+def _finish(axis, label):
+    axis.set_xlabel(label, color=INK)
     axis.set_ylabel("top-1 accuracy in the paper, %", color=INK)
     axis.legend(frameon=False, labelcolor=INK, fontsize=9)
     axis.margins(y=0.12)

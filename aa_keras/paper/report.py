@@ -1,31 +1,35 @@
-"""What was run: collected results, and the tables that people read."""
+"""Collected results, and the tables written from them."""
 
+import contextlib
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from aa_keras import config, counting, models
 from aa_keras.data.sources import num_channels
 from aa_keras.paper import facts, tables
+from aa_keras.whole_writes import write_json, write_text
+from aa_keras.workdir import WorkDir
 
-COUNTS = ("params_m", "gflops")
+# Runs that differ in these alone are runs of one configuration.
+UNCHANGING_KEYS = frozenset(
+    {"name", "paper", "train.seed"} | config.PATH_KEYS | config.HOUSEKEEPING_KEYS
+)
 
 
-def summarize(experiment):
-    """Counts of an experiment's network beside the paper's.
-
-    Args:
-        experiment: A `config.Experiment`.
+def summarize(experiment: config.Experiment) -> dict[str, Any]:
+    """Returns the counts of an experiment's network beside the paper's.
 
     Returns:
-        A dict of `name`, `params`, `gflops_paper`, `gflops`, and `paper`: a list of
-        the rows that the experiment reproduces with the `claimed` numbers and the
-        `difference` of what is built (parameters in millions; GFLOPs as the paper
-        counts them).
+        Dict of `name`, `params`, `gflops_paper`, `gflops`, and `paper`: the rows that
+        the experiment reproduces, with the `claimed` numbers and the `difference` of
+        what is built (parameters in millions, GFLOPs as the paper counts them).
 
     Raises:
-        ValueError: If the network cannot be built, in one line.
+        ValueError: if the network cannot be built.
     """
     size, channels = experiment.data.image_size, num_channels(experiment.data.name)
     network = experiment.model.model_dump(exclude_none=True)
@@ -34,17 +38,13 @@ def summarize(experiment):
     claims = []
     for entry in experiment.paper:
         claimed = dict(facts.find_row(entry.table, entry.row, entry.figure).paper)
-        claims.append(
-            {
-                **entry.model_dump(exclude_none=True),
-                "claimed": claimed,
-                "difference": {
-                    key: round(built[key] - claimed[key], 3)
-                    for key in COUNTS
-                    if key in claimed
-                },
-            }
-        )
+        difference = {
+            key: round(value - claimed[key], 3)
+            for key, value in built.items()
+            if key in claimed
+        }
+        row = entry.model_dump(exclude_none=True)
+        claims.append({**row, "claimed": claimed, "difference": difference})
     return {
         "name": experiment.name,
         "params": cost.params,
@@ -54,8 +54,8 @@ def summarize(experiment):
     }
 
 
-def summary_as_text(summary):
-    """`summarize`'s dict as lines for the console."""
+def summary_as_text(summary: dict[str, Any]) -> str:
+    """Returns `summarize`'s dict as lines for the console."""
     lines = [
         summary["name"],
         f"  parameters    {summary['params']:,}",
@@ -68,130 +68,151 @@ def summary_as_text(summary):
             f"{key} {claim['claimed'][key]} ({difference:+.3f})"
             for key, difference in claim["difference"].items()
         )
-        where = f"figure {claim['figure']}" if "figure" in claim else "table"
-        number = "" if "figure" in claim else f" {claim['table']}"
-        numbers = numbers or "no count"
-        lines.append(f"  paper, {where}{number}, {claim['row']}: {numbers}")
+        where = "figure {figure}" if "figure" in claim else "table {table}"
+        place = where.format(**claim)
+        lines.append(f"  paper, {place}, {claim['row']}: {numbers or 'no count'}")
     return "\n".join(lines)
 
 
-def collect(workdirs, results="results"):
-    """Takes finished runs into a folder of results, one JSON each.
+def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
+    """Stores each finished run as a JSON file in a folder of results.
 
-    Args:
-        workdirs: Work directories.
-        results: The folder.
+    A file holds the fields of the run's `result.json`, and `experiment`, its resolved
+    configuration. It replaces a file of the same name, seed and configuration.
 
     Returns:
-        The paths written.
+        The paths of the files.
 
     Raises:
-        ValueError: In one line, for a folder without a finished run, or one that was
-            only a smoke test.
+        ValueError: if a run is unfinished or a smoke run, or if another configuration
+            is stored under its name and seed. Nothing is written then.
     """
-    collected = []
-    for workdir in map(Path, workdirs):
-        result = _read_result(workdir)
-        if result["smoke"]:
-            raise ValueError(f"{workdir}: a smoke run; its numbers mean nothing")
-        experiment = config.load(workdir / "config.yaml")
-        rows = [row.model_dump(exclude_none=True) for row in experiment.paper]
-        collected.append({**result, "paper": rows})
-    Path(results).mkdir(exist_ok=True)
-    paths = []
-    for result in collected:
-        path = Path(results) / f"{result['name']}-seed{result['seed']}.json"
-        path.write_text(json.dumps(result, indent=2) + "\n")
-        paths.append(path)
-    return paths
+    collected: dict[Path, tuple[dict[str, Any], config.Experiment]] = {}
+    for run in map(WorkDir, workdirs):
+        result = run.read_result()
+        if result is None:
+            raise ValueError(
+                f"{run.path}: no result.json in it; allowed: the --workdir of a "
+                "finished `aa-keras train`"
+            )
+        experiment = config.load(run.config)
+        if experiment.smoke:
+            raise ValueError(f"{run.path}: a smoke run; its numbers mean nothing")
+        path = Path(results) / f"{experiment.name}-seed{experiment.train.seed}.json"
+        if path in collected or path.exists():
+            _, stored = collected.get(path) or _read(path)
+            changed = config.differences(stored, experiment, UNCHANGING_KEYS)
+            if changed:
+                raise ValueError(
+                    f"{run.path}: {path} is of another configuration: "
+                    f"{_describe(changed)}; allowed: one configuration per name"
+                )
+        values = experiment.model_dump(mode="json", exclude_none=True)
+        collected[path] = {**result, "experiment": values}, experiment
+    Path(results).mkdir(parents=True, exist_ok=True)
+    for path, (values, _) in collected.items():
+        write_json(path, values)
+    return list(collected)
 
 
-def load_results(results="results"):
-    """The collected results, in the order of their names."""
-    paths = sorted(Path(results).glob("*.json"))
-    return [json.loads(path.read_text()) for path in paths]
-
-
-def write_report(results="results", experiments="experiments", readme="README.md"):
-    """Writes RESULTS.md: the paper beside what is built and what was measured.
-
-    The table of runs also takes its place in the README, where there is one.
+def load_results(results="results", experiments="experiments") -> list[dict[str, Any]]:
+    """Returns the collected results, each compared with the experiment files.
 
     Returns:
-        The file's path.
+        A list of the JSON files' dicts with two fields more: `reproduces`, the path of
+        the experiment file of the same configuration, or `None`; and `notes`, a list of
+        str: how the run differs from the file that is most like it, and "mixed" if
+        different versions or revisions trained it.
     """
-    runs = load_results(results)
-    text = [
+    files = {}
+    for path in sorted(Path(experiments).rglob("*.yaml")):
+        # A fragment that is the `base:` of others is no experiment by itself.
+        with contextlib.suppress(config.ConfigError):
+            files[path.as_posix()] = config.load(path)
+    runs = []
+    for run, experiment in map(_read, sorted(Path(results).glob("*.json"))):
+        file, differing = _most_like(experiment, files)
+        notes = [f"differs from `{file}`: {_describe(differing)}"] if differing else []
+        first, *others = ((p["versions"], p["git_revision"]) for p in run["processes"])
+        notes += ["mixed"] if any(other != first for other in others) else []
+        reproduces = None if differing else file
+        runs.append({**run, "reproduces": reproduces, "notes": notes})
+    return runs
+
+
+def write_report(
+    results="results", experiments="experiments", readme="README.md"
+) -> Path:
+    """Writes RESULTS.md: the paper beside what is built and what was measured.
+
+    The table of runs also replaces the one in the README, if there is a README.
+
+    Returns:
+        The path of RESULTS.md.
+    """
+    runs = load_results(results, experiments)
+    finished = runs_as_markdown([run for run in runs if run["reproduces"]])
+    others = [run for run in runs if not run["reproduces"]]
+    parts = [
         "# Results",
-        "",
         "Written by `aa-keras report`; do not edit. *built* are the counts of this "
         "code's network, *measured* the metrics of finished runs on the whole test "
         "split.",
-        "",
-        "## Runs",
-        "",
-        runs_as_markdown(runs),
+        f"## Runs\n\n{finished}",
     ]
+    if others:
+        parts.append(f"## Other runs\n\n{runs_as_markdown(others)}")
     rows = tables.table_rows(experiments=experiments)
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
-        text += ["", f"## Table {number}. {facts.title(number)}", ""]
-        text += [rows_as_markdown(part, runs)]
+        parts.append(f"## Table {number}. {facts.title(number)}")
+        parts.append(rows_as_markdown(part, runs))
     path = Path(results) / "RESULTS.md"
-    path.write_text("\n".join(text) + "\n")
+    write_text(path, "\n\n".join(parts) + "\n")
     page = Path(readme)
     if page.is_file():
-        page.write_text(
-            replace_section(page.read_text(), "runs", runs_as_markdown(runs))
-        )
+        write_text(page, replace_section(page.read_text("utf-8"), "runs", finished))
     return path
 
 
-def runs_as_markdown(runs):
-    """A table of finished runs: what was measured, and on what."""
+def runs_as_markdown(runs) -> str:
+    """Returns a table of finished runs: what was measured, and on what."""
     if not runs:
         return "No run has been collected yet: `aa-keras report WORKDIR ...`."
-    lines = [
-        "| run | seed | epochs | parameters | GFLOPs | test | minutes | hardware |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for run in runs:
-        hardware = ", ".join(run["hardware"]["devices"])
-        lines.append(
-            f"| {run['name']} | {run['seed']} | {run['epochs']} | {run['params']:,} "
-            f"| {run['gflops']:.4g} | {_metrics(run['metrics']['test'])} "
-            f"| {run['seconds'] / 60:.1f} "
-            f"| {hardware or str(run['hardware']['cores']) + ' cores'} |"
-        )
-    return "\n".join(lines)
+    return _markdown(
+        {
+            "run": run["name"],
+            "seed": run["seed"],
+            "epochs": run["epochs"],
+            "parameters": f"{run['params']:,}",
+            "GFLOPs": f"{run['gflops']:.4g}",
+            "test": _metrics(run["metrics"]["test"]),
+            "minutes": f"{run['seconds'] / 60:.1f}",
+            "hardware": "; ".join(dict.fromkeys(map(_hardware, run["processes"]))),
+            "note": "; ".join(run["notes"]),
+        }
+        for run in runs
+    )
 
 
-def rows_as_markdown(rows, runs=()):
-    """Rows of the paper's tables: claimed, built, measured, or how to measure it."""
-    lines = [
-        "| row | paper | built | measured | note |",
-        "|---|---|---|---|---|",
-    ]
-    for row in rows:
-        claimed = {k: v for k, v in row["paper"].items() if k != "marks"}
-        marks = row["paper"]["marks"]
-        claims = ", ".join(
-            f"{key} {value}" + (" (unverified)" if marks.get(key, "M") == "M" else "")
-            for key, value in claimed.items()
-        )
-        built = "not built"
-        if row["params_m"] is not None:
-            built = f"{row['params_m']} M, {row['gflops_paper']} GFLOPs"
-        name = row["row"] + (" (Figure 5)" if row.get("figure") else "")
-        lines.append(
-            f"| {name} | {claims} | {built} | {_measured(row, runs)} "
-            f"| {row['note'] or ''} |"
-        )
-    return "\n".join(lines)
+def rows_as_markdown(rows, runs=()) -> str:
+    """Returns rows of the paper: claimed, built, measured, or how to measure it."""
+    return _markdown(
+        {
+            "row": row["row"] + (" (Figure 5)" if row.get("figure") else ""),
+            "paper": _claims(row["paper"]),
+            "built": "not built"
+            if row["params_m"] is None
+            else f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
+            "measured": _measured(row, runs),
+            "note": row["note"] or "",
+        }
+        for row in rows
+    )
 
 
-def replace_section(text, name, content):
-    """`text` with what stands between `<!-- name -->` and `<!-- /name -->` replaced."""
+def replace_section(text: str, name: str, content: str) -> str:
+    """Returns a page with new content between `<!-- name -->` and `<!-- /name -->`."""
     pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
     replaced, count = re.subn(
         pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL
@@ -201,30 +222,59 @@ def replace_section(text, name, content):
     return replaced
 
 
-def _read_result(workdir):
-    path = workdir / "result.json"
-    if not path.is_file():
+def _read(path):
+    """A collected run and its configuration."""
+    run = json.loads(path.read_text("utf-8"))
+    try:
+        return run, config.Experiment.model_validate(run["experiment"])
+    except (KeyError, ValueError):
         raise ValueError(
-            f"{workdir}: no result.json in it; allowed: the --workdir of a finished "
-            "`aa-keras train`"
-        )
-    return json.loads(path.read_text())
+            f"{path}: its configuration cannot be read; collect the run again"
+        ) from None
+
+
+def _most_like(experiment, files):
+    """The file that an experiment equals, else its namesake, else the closest one."""
+    found = []
+    for path, file in files.items():
+        differing = config.differences(file, experiment, UNCHANGING_KEYS)
+        is_other_name = file.name != experiment.name
+        found.append((bool(differing), is_other_name, len(differing), path, differing))
+    *_, path, differing = min(found, default=(None, {}))
+    return path, differing
+
+
+def _describe(differing):
+    return ", ".join(
+        f"{key} ({there!r} there, {here!r} here)"
+        for key, (there, here) in differing.items()
+    )
+
+
+def _hardware(process):
+    hardware = process["hardware"]
+    return ", ".join(hardware["devices"]) or f"{hardware['cores']} cores"
+
+
+def _claims(paper):
+    unverified = (key for key, mark in paper["marks"].items() if mark == "M")
+    marked = dict.fromkeys(unverified, " (unverified)")
+    numbers = ((key, value) for key, value in paper.items() if key != "marks")
+    return ", ".join(f"{key} {value}{marked.get(key, '')}" for key, value in numbers)
 
 
 def _measured(row, runs):
-    key = {k: row[k] for k in ("table", "row", "figure") if k in row}
-    values = [
-        f"{_metrics(run['metrics']['test'])} (seed {run['seed']})"
-        for run in runs
-        if key in run["paper"]
-    ]
-    if values:
-        return "; ".join(values)
     if row["experiment"] is None:
         return "no experiment"
     name = Path(row["experiment"]).stem
     command = f"aa-keras train {shlex.quote(row['experiment'])} --workdir runs/{name}"
-    return f"not run (needs accelerators for days): `{command}`"
+    values = (
+        f"{_metrics(run['metrics']['test'])} "
+        + "({})".format(", ".join([f"seed {run['seed']}", *run["notes"]]))
+        for run in runs
+        if run["reproduces"] == row["experiment"]
+    )
+    return "; ".join(values) or f"not run (needs accelerators for days): `{command}`"
 
 
 def _metrics(metrics):
@@ -234,3 +284,10 @@ def _metrics(metrics):
         for key, value in metrics.items()
         if key not in ("loss", "images")
     )
+
+
+def _markdown(rows):
+    """A table of dicts with equal keys, which are its columns."""
+    rows = list(rows)
+    lines = [rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
