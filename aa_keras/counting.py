@@ -20,7 +20,9 @@ import math
 import keras
 from keras import layers, tree
 
+from aa_keras.keras_internals import run_through_graph
 from aa_keras.layers import BAM, CBAM, SqueezeExcite
+from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
 
 
@@ -138,20 +140,35 @@ def _(layer, input_shape, output_shape):
 
 @multiply_adds.register(SelfAttention)
 def _(layer, input_shape, output_shape):
-    output_size = _spatial(output_shape, layer.data_format)
-    size = [math.ceil(side / layer.attention_downsampling) for side in output_size]
-    positions = math.prod(size)
-    projection = positions * (_kernel(layer.qkv) + _kernel(layer.output_projection))
-    if getattr(layer, "convolution", None) is not None:
-        projection += math.prod(output_size) * _kernel(layer.convolution)
-    relative = 0
-    if layer.position_encoding == "relative":
-        relative = positions * layer.key_depth * sum(2 * side - 1 for side in size)
+    image = keras.KerasTensor(input_shape)
+    projected = _Projecting(layer).compute_output_spec(image)
+    positions, tables = math.prod(projected.size), projected.tables
+    channels = layer.key_depth + layer.value_depth
     return MultiplyAdds(
-        projection=projection,
-        attention=positions**2 * (layer.key_depth + layer.value_depth),
-        relative=relative,
+        projection=positions * (_kernel(layer.qkv) + _kernel(layer.output_projection)),
+        attention=positions**2 * channels,
+        relative=positions
+        * layer.key_depth
+        * sum(table.shape[0] for table in tables if table is not None),
     )
+
+
+@multiply_adds.register(AugmentedConv)
+def _(layer, input_shape, output_shape):
+    inner = layer.attention_shape(input_shape)
+    total = multiply_adds(layer.attention, inner, None)
+    if layer.convolution is not None:
+        positions = math.prod(_spatial(output_shape, layer.data_format))
+        total += MultiplyAdds(projection=positions * _kernel(layer.convolution))
+    return total
+
+
+class _Projecting(keras.Operation):
+    """`SelfAttention.project` on symbolic tensors."""
+
+    def __init__(self, layer):
+        super().__init__()
+        self.call = layer.project
 
 
 @multiply_adds.register(SqueezeExcite)
@@ -177,7 +194,6 @@ def _(layer, input_shape, output_shape):
 @multiply_adds.register(keras.Sequential)
 @multiply_adds.register(keras.Function)
 def _(model, input_shape, output_shape):
-    model = getattr(model, "_functional", model)  # what a Sequential wraps
     total = MultiplyAdds()
 
     def counted(operation):
@@ -197,7 +213,7 @@ def _(model, input_shape, output_shape):
         return call
 
     image = keras.KerasTensor(input_shape, dtype=model.inputs[0].dtype)
-    model._run_through_graph([image], operation_fn=counted)
+    run_through_graph(model, [image], counted)
     return total
 
 

@@ -5,20 +5,11 @@ Keras may change these in any release. tests/test_keras_internals.py fails when 
 
 
 def sublayers(layer, recursive=False) -> list:
-    """Returns the layers inside a layer or model, in order.
+    """Returns the layers inside a layer or model, in order unless `recursive`.
 
-    `Model.layers` is public; a layer that holds layers has no counterpart.
+    `Model.layers` is public. A layer that contains layers has no counterpart.
     """
     return layer._flatten_layers(include_self=False, recursive=recursive)
-
-
-def own_weights(layer) -> list:
-    """Returns the weights that `layer` saves itself, sublayers excluded.
-
-    `save_own_variables` stores them under their indices in this list, and loading a
-    table of another size needs the variable of an index.
-    """
-    return layer._trainable_variables + layer._non_trainable_variables
 
 
 def run_through_graph(model, inputs, call):

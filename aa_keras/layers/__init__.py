@@ -11,7 +11,7 @@ from aa_keras.layers.inspection import (
     record_projections,
     use_implementation,
 )
-from aa_keras.layers.self_attention import SelfAttention1D, SelfAttention2D
+from aa_keras.layers.self_attention import Projections, SelfAttention1D, SelfAttention2D
 from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "SelfAttention1D",
     "attention_depths",
     "attention_layers",
+    "Projections",
     "record_projections",
     "use_implementation",
     "resize_relative_embeddings",

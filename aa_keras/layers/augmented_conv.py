@@ -107,7 +107,7 @@ class AugmentedConv(keras.layers.Layer):
             )
 
     def build(self, input_shape):
-        self.attention.build(self._attention_shape(input_shape))
+        self.attention.build(self.attention_shape(input_shape))
         if self.convolution is not None:
             shape = channels_last(input_shape, self.data_format, self.rank)
             self.convolution.build(shape)
@@ -156,12 +156,13 @@ class AugmentedConv(keras.layers.Layer):
         )
         return tuple((n // 2, n - n // 2) for n in lost)
 
-    def _attention_shape(self, input_shape):
+    def attention_shape(self, input_shape) -> tuple:
+        """Returns the shape of the attention's input for one of the layer's inputs."""
         batch, *size, channels = channels_last(input_shape, self.data_format, self.rank)
         return (batch, *self._crop_size(size), channels)
 
     def compute_output_shape(self, input_shape):
-        shape = self.attention.compute_output_shape(self._attention_shape(input_shape))
+        shape = self.attention.compute_output_shape(self.attention_shape(input_shape))
         return in_format((*shape[:-1], self.filters), self.data_format)
 
     def compute_output_spec(self, inputs, return_attention_scores=False):
@@ -170,7 +171,7 @@ class AugmentedConv(keras.layers.Layer):
         )
         if not return_attention_scores:
             return output
-        attended = keras.KerasTensor(self._attention_shape(inputs.shape))
+        attended = keras.KerasTensor(self.attention_shape(inputs.shape))
         _, scores = self.attention.compute_output_spec(attended, True)
         return output, scores
 

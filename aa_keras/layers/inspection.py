@@ -57,7 +57,8 @@ def record_projections(
     layer that is called several times the first call counts.
 
     Args:
-        function: takes no arguments, such as `lambda: model(images)`.
+        function: callable without arguments, such as `lambda: model(images)` for a
+            built model.
         layers: the layers by name, as `attention_layers` returns them.
 
     Returns:

@@ -8,12 +8,7 @@ from aa_keras.visualization.figures import (
     draw_relative_tables,
 )
 from aa_keras.visualization.page import write_attention_page
-from aa_keras.visualization.projections import (
-    Projections,
-    augmented_layers,
-    layer_projections,
-    projections,
-)
+from aa_keras.visualization.projections import projections
 from aa_keras.visualization.scores import (
     attention_entropy,
     attention_scores,
@@ -26,7 +21,6 @@ from aa_keras.visualization.scores import (
 from aa_keras.visualization.tensorboard import AttentionMaps
 
 __all__ = [
-    "augmented_layers",
     "attention_scores",
     "relative_fields",
     "mean_attention_distance",
@@ -40,8 +34,6 @@ __all__ = [
     "draw_matrices",
     "write_attention_page",
     "AttentionMaps",
-    "Projections",
     "projections",
-    "layer_projections",
     "score_queries",
 ]

@@ -1,8 +1,8 @@
 """One self-contained HTML page to click in.
 
 The page holds each layer's queries, keys and relative embeddings and computes the row
-of attention of the clicked pixel itself: all rows would be as large as the square of
-the map.
+of attention of the clicked pixel itself. All rows together would be as large as the
+square of the map.
 """
 
 import base64
@@ -23,27 +23,27 @@ COARSE_PIXELS = 96  # below this height, pixels of a picture are shown as square
 
 def write_attention_page(
     path, model, image, *, layers=None, picture=None, query=None, title="Attention maps"
-):
+) -> None:
     """Writes a page that shows the attention of any pixel of one image.
 
     The file needs neither network nor server. Its size is that of the queries and
-    keys: about 11 bytes a cell, head and key channel.
+    keys: about 11 bytes for each cell, head and key channel.
 
     Args:
-        path: where to write, a `.html` file.
-        model: the network, as for `attention_scores`.
+        path: path of the `.html` file to write.
+        model: `keras.Model`, as for `attention_scores`.
         image: array (height, width, channels) as the network takes it, after
             preprocessing.
-        layers: names of the layers to choose from, first the one shown at first; all
-            if left out.
-        picture: the image as people know it, array (any height, any width) or with 1
-            or 3 channels, that shows the same section; `image` if left out.
-        query: pair (y, x), the pixel marked at first; the centre if left out.
-        title: string, heading of the page.
+        layers: list of names of the layers to choose from, the page opens on the
+            first. Defaults to all.
+        picture: array (any height, any width) or with 1 or 3 channels, the same section
+            as people see it. Defaults to `image`.
+        query: pair (y, x), the pixel marked at first. Defaults to the centre.
+        title: str, the heading of the page.
 
     Raises:
-        ValueError: for a name that is not an augmented layer, or a query outside of
-            the image.
+        ValueError: if a name is not an attention layer, or a query is outside of the
+            image.
     """
     height, width = np.shape(image)[:2]
     query = (height // 2, width // 2) if query is None else tuple(query)
@@ -73,17 +73,19 @@ def write_attention_page(
 
 
 def _layer(name, layer):
-    _, heads, height, width, depth = layer.queries.shape
+    _, heads, _, depth = layer.queries.shape
+    height, width = layer.size
+    relative_height, relative_width = layer.tables
     return {
         "name": name,
         "heads": heads,
         "height": height,
         "width": width,
         "depth": depth,
-        "queries": _floats(layer.queries),
+        "queries": _floats(layer.queries * depth**-0.5),
         "keys": _floats(layer.keys),
-        "relative_height": _floats(layer.relative_height),
-        "relative_width": _floats(layer.relative_width),
+        "relative_height": _floats(relative_height),
+        "relative_width": _floats(relative_width),
     }
 
 

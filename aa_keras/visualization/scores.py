@@ -9,31 +9,30 @@ import numpy as np
 from aa_keras.visualization.projections import projections
 
 
-def attention_scores(model, images, queries, layers=None):
+def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarray]:
     """Returns how much chosen pixels attend to each cell of a layer's map.
 
-    Only the rows of the chosen queries are computed, from the layer's own queries and
-    keys, so that a large map costs no more than its number of cells. See `projections`
-    for the models that are supported; nothing on the model changes.
+    Only the rows of the chosen queries are computed, so that a large map costs no more
+    than its number of cells. The model does not change.
 
     A layer attends on a map of cells (strides and `attention_downsampling` make it
     smaller than the image). A pixel belongs to the cell that covers its centre when
     the map is stretched over the whole image: `floor((y + 0.5) * H / image height)`.
 
     Args:
-        model: a functional or Sequential `keras.Model`.
+        model: `keras.Model` that takes a batch of images.
         images: array (batch, height, width, channels) as the network takes them, after
             preprocessing.
         queries: sequence of pairs (y, x), in pixels of `images`.
-        layers: names of layers as `augmented_layers` gives them; all if left out.
+        layers: list of names as in `aa_keras.layers.attention_layers`. Defaults to all.
 
     Returns:
         Dictionary from the name of each layer to a float32 array (batch, heads,
         queries, height, width of the map); the last two axes sum to 1.
 
     Raises:
-        ValueError: for a name that is not an augmented layer (the message lists them),
-            or a query outside of the image.
+        ValueError: if a name is not an attention layer (the message lists them), or a
+            query is outside of the image.
 
     Example:
 
@@ -48,57 +47,58 @@ def attention_scores(model, images, queries, layers=None):
     }
 
 
-def relative_fields(model, images, queries, layers=None):
+def relative_fields(model, images, queries, layers=None) -> dict[str, np.ndarray]:
     """Returns what the relative embeddings add to the logits, by distance.
 
     For a query the logit of a key gets `q . r^H[dy] + q . r^W[dx]`, dy and dx being
     how many cells the key lies below and to the right. The field holds all the
-    distances that the map has, of which a query meets those that do not leave it.
+    distances of the map. A query meets those that do not lead out of it.
 
     Args:
-        model: as for `attention_scores`, with `images`, `queries` and `layers`.
+        model, images, queries, layers: as for `attention_scores`.
 
     Returns:
         Dictionary from the name of each layer to a float32 array (batch, heads,
         queries, 2H-1, 2W-1), distance 0 in the middle.
 
     Raises:
-        ValueError: also for a layer without relative embeddings.
+        ValueError: also if a layer has no relative embeddings.
     """
     image_size = _image_size(images)
     fields = {}
     for name, layer in projections(model, images, layers).items():
-        if layer.relative_height is None:
+        if layer.tables[0] is None:
             raise ValueError(f"layers: {name!r} has no relative embeddings")
-        q = _at(layer.queries, query_cells(queries, image_size, layer.size))
-        along_height = q @ layer.relative_height.T
-        along_width = q @ layer.relative_width.T
+        q = _scaled_queries(layer, query_cells(queries, image_size, layer.size))
+        along_height, along_width = (q @ table.T for table in layer.tables)
         fields[name] = along_height[..., :, None] + along_width[..., None, :]
     return fields
 
 
-def score_queries(layer, cells):
+def score_queries(layer, cells) -> np.ndarray:
     """Returns the scores (B, N, Q, H, W) of some cells of a layer's map.
 
     Args:
-        layer: `Projections`.
+        layer: `aa_keras.layers.Projections` of arrays.
         cells: integer array (Q, 2), rows (y, x), as from `query_cells`.
     """
-    height, width = layer.size
-    q = _at(layer.queries, cells)
-    logits = np.einsum("bnqd,bnhwd->bnqhw", q, layer.keys, optimize=True)
-    if layer.relative_height is not None:
-        for index, (y, x) in enumerate(cells):
-            one = q[:, :, index]
+    q = _scaled_queries(layer, cells)
+    logits = q @ np.swapaxes(layer.keys, -1, -2)
+    logits = logits.reshape(*logits.shape[:3], *layer.size)
+    for axis, table in enumerate(layer.tables):
+        if table is None:
+            continue
+        length = layer.size[axis]
+        for index, position in enumerate(cells[:, axis]):
             # Row `key - query + L - 1` of a table, for the keys 0 to L-1.
-            rows = one @ layer.relative_height[height - 1 - y :][:height].T
-            columns = one @ layer.relative_width[width - 1 - x :][:width].T
-            logits[:, :, index] += rows[..., :, None] + columns[..., None, :]
+            rows = table[length - 1 - position :][:length]
+            added = q[:, :, index] @ rows.T
+            logits[:, :, index] += np.expand_dims(added, (-1, -2)[axis])
     scores = np.exp(logits - logits.max(axis=(-2, -1), keepdims=True))
     return scores / scores.sum(axis=(-2, -1), keepdims=True)
 
 
-def query_cells(queries, image_size, map_size):
+def query_cells(queries, image_size, map_size) -> np.ndarray:
     """Returns the cells of a map that cover the centres of pixels of an image.
 
     Args:
@@ -125,12 +125,13 @@ def query_cells(queries, image_size, map_size):
     return (centres * np.asarray(map_size) / np.asarray(image_size)).astype(int)
 
 
-def query_grid(image_size, step=1):
+def query_grid(image_size, step=1) -> list[tuple[int, int]]:
     """Returns every `step`-th pixel of an image in both directions, as queries.
 
     Args:
         image_size: pair (height, width) in pixels.
-        step: integer, pixels from one query to the next; the first is at `step // 2`.
+        step: int, pixels from one query to the next; the first is at `step // 2`.
+            Defaults to `1`.
     """
     height, width = image_size
     return [
@@ -140,7 +141,7 @@ def query_grid(image_size, step=1):
     ]
 
 
-def mean_attention_distance(scores, queries, image_size):
+def mean_attention_distance(scores, queries, image_size) -> np.ndarray:
     """Returns how far each head looks, in pixels of the image.
 
     The distance from the centre of the query's cell to the centre of each key's cell,
@@ -148,7 +149,7 @@ def mean_attention_distance(scores, queries, image_size):
 
     Args:
         scores: array (batch, heads, queries, height, width) from `attention_scores`.
-        queries: the queries that `scores` were computed for.
+        queries: sequence of pairs, for which `scores` were computed.
         image_size: pair (height, width) of the image in pixels.
 
     Returns:
@@ -169,11 +170,11 @@ def mean_attention_distance(scores, queries, image_size):
     return (scores * distances).sum(axis=(-2, -1)).mean(axis=-1)
 
 
-def attention_entropy(scores):
+def attention_entropy(scores) -> np.ndarray:
     """Returns how spread out each head's attention is, in bits.
 
-    0 where one cell gets everything, `log2(H * W)` where all cells get the same;
-    averaged over the queries.
+    0 if one cell gets everything, `log2(H * W)` if all cells get the same; averaged
+    over the queries.
 
     Args:
         scores: array (batch, heads, queries, height, width) from `attention_scores`.
@@ -185,8 +186,9 @@ def attention_entropy(scores):
     return -(scores * bits).sum(axis=(-2, -1)).mean(axis=-1)
 
 
-def _at(queries, cells):
-    return queries[:, :, cells[:, 0], cells[:, 1]]
+def _scaled_queries(layer, cells):
+    q = layer.queries[:, :, cells @ (layer.size[1], 1)]
+    return q * q.shape[-1] ** -0.5
 
 
 def _image_size(images):

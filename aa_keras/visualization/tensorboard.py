@@ -10,21 +10,21 @@ from aa_keras.visualization.scores import attention_scores
 class AttentionMaps(keras.callbacks.Callback):
     """Writes attention maps of a fixed image for TensorBoard.
 
-    One picture `attention/<layer>` a layer, at the step of the epoch, as
+    One picture `attention/<layer>` for each layer, at the step of the epoch, as
     `keras.callbacks.TensorBoard` counts them.
 
     Args:
-        log_dir: folder of TensorBoard's files.
+        log_dir: path of the folder of TensorBoard's files.
         image: array (height, width, channels) as the network takes it, after
             preprocessing.
         queries: sequence of pairs (y, x), in pixels of `image`.
-        epochs: collection of the epochs, counted from 0, at whose end to write, such
-            as `range(0, 100, 10)`; every epoch if left out.
-        layers: names of layers as `augmented_layers` gives them; all if left out.
+        epochs: collection of ints, the epochs, counted from 0, at whose end to write,
+            such as `range(0, 100, 10)`. Defaults to every epoch.
+        layers: list of names as in `aa_keras.layers.attention_layers`. Defaults to all.
 
     Raises:
-        ValueError: when training begins, for a network without augmented layers, a
-            name that is none of them, or a query outside of the image.
+        ValueError: when training begins, if the network has no attention layers, a
+            name is none of them, or a query is outside of the image.
 
     Example:
 
@@ -71,7 +71,7 @@ class AttentionMaps(keras.callbacks.Callback):
         )
 
 
-def rasterize(figure):
+def rasterize(figure) -> np.ndarray:
     """Returns a figure's pixels, uint8 (height, width, 3)."""
     figure.canvas.draw()
     return np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()

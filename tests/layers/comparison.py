@@ -7,7 +7,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from aa_keras.layers import AugmentedConv1D, AugmentedConv2D
+from aa_keras.layers import (
+    AugmentedConv1D,
+    AugmentedConv2D,
+    attention_layers,
+    record_projections,
+)
+from aa_keras.layers.attention.listing import listing_attention
 from tests import reference
 
 CASES = {
@@ -141,6 +147,20 @@ def compare_fit(size, jit_compile="auto"):
         np.testing.assert_allclose(new - old, expected - old, atol=1e-3 * largest)
 
 
+def compare_recorded():
+    """Asserts that recorded projections are those of the layer's own scores."""
+    layer = AugmentedConv2D(**DEFAULTS, position_encoding="sine")
+    model = keras.Sequential([keras.Input((7, 5, 4)), layer])
+    x = draw((2, 7, 5, 4))
+    _, recorded = record_projections(lambda: model(x), attention_layers(model))
+    (projections,) = recorded.values()
+    _, scores = listing_attention(*projections)
+    _, expected = layer(x, return_attention_scores=True)
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(scores), ops.convert_to_numpy(expected), atol=1e-6
+    )
+
+
 if __name__ == "__main__":
     for case in CASES.values():
         for implementation in ("listing", "fused"):
@@ -150,4 +170,5 @@ if __name__ == "__main__":
     # The gradient written by hand, of one block and of a loop of blocks.
     for size in ((7, 5), (48, 36)):
         compare_fit(size)
+    compare_recorded()
     print("agrees on", keras.backend.backend())

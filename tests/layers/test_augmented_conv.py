@@ -15,6 +15,7 @@ import tensorflow as tf
 from keras import ops
 
 from aa_keras.layers import AugmentedConv1D, AugmentedConv2D, SelfAttention2D
+from aa_keras.layers.attention.implementations import attend
 from benchmarks.printed import PrintedConv2D
 from tests.layers.comparison import (
     CASES,
@@ -216,6 +217,40 @@ def test_low_precision_follows_float32(policy, implementation):
         exact, rounded = (np.asarray(value, "float32") for value in (exact, rounded))
         difference = np.linalg.norm(exact - rounded) / np.linalg.norm(exact)
         assert difference < tolerance
+
+
+@implementations
+def test_gradients_of_values_that_share_an_offset(implementation):
+    """bfloat16 loses the differences of large numbers unless float32 computes them."""
+    shapes = ((1, 2, 35, 4), (1, 2, 35, 4), (1, 2, 35, 2), (13, 4), (9, 4))
+    exact = [draw(shape, seed, "float64") for seed, shape in enumerate(shapes)]
+    exact[2] += 16
+    rounded = [tf.cast(x, tf.bfloat16) for x in exact]
+    upstream = tf.cast(draw((1, 2, 35, 2), 9), tf.bfloat16)
+    gradients = []
+    for dtype, form in ((tf.float64, "listing"), (tf.bfloat16, implementation)):
+        inputs = [tf.cast(x, dtype) for x in rounded]
+        with tf.GradientTape() as tape:
+            tape.watch(inputs)
+            output, _ = attend(*inputs[:3], (7, 5), inputs[3:], form)
+        gradients.append(tape.gradient(output, inputs, tf.cast(upstream, dtype)))
+    for expected, result in zip(*gradients, strict=True):
+        difference = np.asarray(result, "float64") - expected
+        assert np.linalg.norm(difference) / np.linalg.norm(expected) < 0.005
+
+
+@implementations
+def test_logits_beyond_the_range_of_float16(implementation):
+    q = np.zeros((1, 1, 35, 4), "float16")
+    q[..., 0] = 1000
+    v = draw((1, 1, 35, 2), dtype="float16")
+    tables = (np.zeros((13, 4), "float16"), np.zeros((9, 4), "float16"))
+    k = q.copy()
+    k[:, :, 3] *= -1
+    output, _ = attend(*map(tf.constant, (q, k, v)), (7, 5), tables, implementation)
+    others = np.delete(v, 3, axis=2).astype("float32")
+    expected = np.broadcast_to(others.mean(axis=2, keepdims=True), v.shape)
+    np.testing.assert_allclose(output, expected, atol=2e-3)
 
 
 @implementations

@@ -8,7 +8,15 @@ import keras
 import numpy as np
 import pytest
 
-from aa_keras.layers import AugmentedConv1D, AugmentedConv2D, SelfAttention2D
+from aa_keras.layers import (
+    BAM,
+    CBAM,
+    AugmentedConv1D,
+    AugmentedConv2D,
+    SelfAttention2D,
+    SqueezeExcite,
+    resize_relative_embeddings,
+)
 from tests.layers.comparison import DEFAULTS, draw, randomize
 
 LAYERS = {
@@ -122,6 +130,65 @@ def test_scores_in_a_functional_model():
     unknown = AugmentedConv2D(**DEFAULTS, max_size=8)
     _, scores = unknown(keras.Input((None, 8, 3)), return_attention_scores=True)
     assert scores.shape == (None, 2, None, None)
+
+
+class Scaled(SelfAttention2D):
+    def build(self, input_shape):
+        self.scale = self.add_weight(shape=(13, 1), name="scale")
+        super().build(input_shape)
+
+    def encode_position(self, x):
+        return x * self.scale[0]
+
+
+def test_a_subclass_with_a_weight_of_its_own(tmp_path):
+    layer = Scaled(6, 10, num_heads=2)
+    model = keras.Sequential([keras.Input((7, 5, 3)), layer])
+    randomize(layer)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(
+        tmp_path / "model.keras", custom_objects={"Scaled": Scaled}
+    )
+    x = draw((2, 7, 5, 3))
+    np.testing.assert_array_equal(loaded(x), model(x))
+    # Tables are fitted to a smaller map, the weight of the same shape is not.
+    model.save_weights(tmp_path / "at_7.weights.h5")
+    smaller = keras.Sequential([keras.Input((5, 3, 3)), Scaled(6, 10, num_heads=2)])
+    smaller.load_weights(tmp_path / "at_7.weights.h5")
+    np.testing.assert_array_equal(smaller.layers[0].scale, layer.scale)
+    np.testing.assert_array_equal(
+        smaller.layers[0].relative_height, layer.relative_height[2:-2]
+    )
+
+
+FREEZABLE = LAYERS | {
+    "se": (SqueezeExcite, {"ratio": 3}, (7, 5, 12)),
+    "cbam": (CBAM, {"ratio": 3}, (7, 5, 12)),
+    "bam": (BAM, {"ratio": 3}, (7, 5, 12)),
+}
+
+
+@pytest.mark.parametrize("frozen_at", ["construction", "before build", "after build"])
+@pytest.mark.parametrize("case", FREEZABLE)
+def test_a_frozen_layer_stays_frozen(case, frozen_at, tmp_path):
+    kind, arguments, shape = FREEZABLE[case]
+    layer = kind(**arguments, trainable=frozen_at != "construction")
+    layer.trainable &= frozen_at != "before build"
+    head = keras.layers.Dense(2, name="head")
+    model = keras.Sequential([keras.Input(shape), layer, head])
+    model.layers[0].trainable = False
+    models = [model, keras.models.clone_model(model)]
+    if len(shape) == 3:
+        models.append(resize_relative_embeddings(model, (6, 4)))
+    model.save(tmp_path / "model.keras")
+    models.append(keras.saving.load_model(tmp_path / "model.keras"))
+    for one in models:
+        assert one.trainable_weights == one.layers[-1].trainable_weights
+        assert len(one.trainable_weights) == 2
+    layer.trainable = True
+    unfrozen = kind(**arguments)
+    unfrozen.build((None, *shape))
+    assert len(layer.trainable_weights) == len(unfrozen.trainable_weights)
 
 
 LOAD = """

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from aa_keras import models, visualization
+from aa_keras.layers import attention_layers
 
 SIZE = (12, 20)
 FLAGS = (
@@ -29,8 +30,7 @@ def network():
         "resnet", depth=8, input_shape=(*SIZE, 3), classes=4, attention={}
     )
     generator = np.random.default_rng(3)
-    for name in visualization.augmented_layers(model):
-        layer = model.get_layer(name)
+    for layer in attention_layers(model).values():
         weights = [generator.normal(size=w.shape) for w in layer.get_weights()]
         layer.set_weights(weights)
     return model
@@ -155,7 +155,7 @@ def test_another_layer(browser, network, image, click):
     from selenium.webdriver.support.select import Select
 
     choice = Select(browser.find_element("id", "layer"))
-    names = visualization.augmented_layers(network)
+    names = list(attention_layers(network))
     assert [option.text for option in choice.options] == names
     click("#image", (5, 6))
     choice.select_by_visible_text("stage3_block1_conv1")

@@ -6,8 +6,16 @@ import pytest
 from keras import ops
 
 from aa_keras import models, visualization
-from aa_keras.layers import AugmentedConv2D
-from tests.layers.comparison import reference_of
+from aa_keras.counting import count
+from aa_keras.layers import (
+    AugmentedConv2D,
+    SelfAttention2D,
+    attention_layers,
+    record_projections,
+    use_implementation,
+)
+from benchmarks.printed import PrintedAttention
+from tests.layers.comparison import draw, reference_of
 
 # The map of a layer on 11 x 7 pixels, by what makes it smaller.
 OPTIONS = {
@@ -40,10 +48,12 @@ def sharpen(layer):
 
 def layer_scores(layer, inputs, pixels, size=SIZE):
     """The rows of the layer's own (batch, heads, queries, keys) for some pixels."""
-    _, scores = layer(inputs, return_attention_scores=True)
-    attended = visualization.layer_projections(layer, inputs).size
+    (_, scores), recorded = record_projections(
+        lambda: layer(inputs, return_attention_scores=True),
+        {"layer": getattr(layer, "attention", layer)},
+    )
     scores = ops.convert_to_numpy(ops.cast(scores, "float32"))
-    return rows_of(scores, attended, pixels, size)
+    return rows_of(scores, recorded["layer"].size, pixels, size)
 
 
 def rows_of(scores, attended, pixels, size=SIZE):
@@ -81,7 +91,7 @@ def test_scores_under_a_dtype_policy(policy):
         )
     finally:
         keras.config.set_dtype_policy("float32")
-    name = visualization.augmented_layers(model)[0]
+    name = next(iter(attention_layers(model)))
     x = images(1, size=(8, 12))
     scores = visualization.attention_scores(model, x, PIXELS[:1], [name])[name]
     entering = keras.Model(model.inputs, model.get_layer(name).input)(x)
@@ -96,13 +106,13 @@ def network():
     model = models.build(
         "resnet", depth=14, input_shape=(12, 8, 1), classes=3, attention={}
     )
-    for name in visualization.augmented_layers(model):
+    for name in list(attention_layers(model)):
         sharpen(model.get_layer(name))
     return model
 
 
 def test_layers_of_a_network_in_order(network):
-    assert visualization.augmented_layers(network) == [
+    assert list(attention_layers(network)) == [
         f"stage{stage}_block{block}_conv1" for stage in (2, 3) for block in (1, 2)
     ]
 
@@ -110,7 +120,7 @@ def test_layers_of_a_network_in_order(network):
 def test_every_layer_of_a_network(network):
     x = images(1, size=(12, 8))
     scores = visualization.attention_scores(network, x, [(11, 0)])
-    assert list(scores) == visualization.augmented_layers(network)
+    assert list(scores) == list(attention_layers(network))
     for name, values in scores.items():
         layer = network.get_layer(name)
         entering = keras.Model(network.inputs, layer.input)(x)
@@ -159,7 +169,7 @@ def test_nested_models(network):
     x = augmented("a")(keras.layers.Rescaling(2.0)(inputs))
     model = keras.Model(inputs, middle(x))
     names = ["a", "b", "middle/a"]  # a path where the name alone would not do
-    assert visualization.augmented_layers(model) == names
+    assert list(attention_layers(model)) == names
     a, b, c = model.get_layer("a"), inner.get_layer("b"), middle.get_layer("a")
     for layer in (a, b, c):
         sharpen(layer)
@@ -198,17 +208,80 @@ class Subclassed(keras.Model):
         return self.own(self.backbone(x))
 
 
-def test_the_functional_part_of_a_subclassed_model():
+def test_subclassed_models_and_attention_alone():
     inputs = keras.Input((*SIZE, 9))
-    backbone = keras.Model(inputs, augmented("inside")(inputs), name="backbone")
+    attention = SelfAttention2D(9, 6, num_heads=3, name="inside")
+    backbone = keras.Model(inputs, attention(inputs), name="backbone")
     model = Subclassed(backbone)
     x = images(9)
-    assert set(visualization.augmented_layers(model)) == {"inside", "own"}
-    scores = visualization.attention_scores(model, x, PIXELS, ["inside"])
-    expected = layer_scores(backbone.get_layer("inside"), x, PIXELS)
-    np.testing.assert_allclose(scores["inside"], expected, atol=2e-6)
-    with pytest.raises(ValueError, match=r"'own' cannot be seen.*layer_projections"):
+    scores = visualization.attention_scores(model, x, PIXELS)
+    assert list(scores) == ["inside", "own"]
+    for name, layer, entering in (
+        ("inside", attention, x),
+        ("own", model.own, backbone(x)),
+    ):
+        expected = layer_scores(layer, entering, PIXELS)
+        np.testing.assert_allclose(scores[name], expected, atol=2e-6)
+    assert list(attention_layers(model)) == ["inside", "own"]
+    theirs = keras.layers.MultiHeadAttention(2, 4)
+    assert attention_layers(keras.Model(inputs, theirs(inputs, inputs))) == {}
+    model.own.call = lambda x: x
+    with pytest.raises(ValueError, match=r"model 'subclassed.*' does not call 'own'"):
         visualization.attention_scores(model, x, PIXELS, ["own"])
+
+
+def test_the_model_recovers_from_an_exception(network):
+    layers = attention_layers(network)
+    before = {name: dict(vars(layer)) for name, layer in layers.items()}
+    with use_implementation(network, "listing"):
+        assert {layer.implementation for layer in layers.values()} == {"listing"}
+    with pytest.raises(ZeroDivisionError), use_implementation(network, "listing"):
+        record_projections(lambda: 1 // 0, layers)
+    assert {name: dict(vars(layer)) for name, layer in layers.items()} == before
+
+
+def brighter_to_the_right(x):
+    return x + 0.3 * ops.arange(x.shape[2], dtype=x.dtype)[:, None]
+
+
+class OwnEncoding(SelfAttention2D):
+    def encode_position(self, x):
+        x = brighter_to_the_right(x)
+        return ops.concatenate([x, x[..., :1] ** 2], axis=-1)
+
+
+class PrintedOwnEncoding(PrintedAttention, OwnEncoding):
+    pass
+
+
+def test_every_reader_of_attention_sees_an_encoding_of_ones_own():
+    def build(attention_class):
+        class Convolution(AugmentedConv2D):
+            pass
+
+        Convolution.attention_class = attention_class
+        layer = Convolution(9, 3, num_heads=3, key_depth=6, value_depth=3, name="own")
+        inputs = keras.Input((*SIZE, 5))
+        return keras.Model(inputs, layer(inputs))
+
+    own, printed, plain = map(build, (OwnEncoding, PrintedOwnEncoding, SelfAttention2D))
+    own.set_weights([draw(w.shape, i) for i, w in enumerate(own.get_weights())])
+    printed.set_weights(own.get_weights())
+    x = images()
+    scores = visualization.attention_scores(own, x, PIXELS)["own"]
+    for model in (own, printed):
+        expected = layer_scores(model.get_layer("own"), x, PIXELS)
+        np.testing.assert_allclose(scores, expected, atol=2e-6)
+    # By hand: the projection of the encoded input, cut into heads.
+    kernel, bias = own.get_layer("own").attention.qkv.get_weights()
+    moved = x + 0.3 * np.arange(SIZE[1])[:, None]
+    q = np.concatenate([moved, moved[..., :1] ** 2], -1) @ kernel[0, 0] + bias
+    q = q[..., :6].reshape(2, 77, 3, 2).swapaxes(1, 2)
+    recorded = visualization.projections(own, x)["own"]
+    np.testing.assert_allclose(recorded.queries, q, atol=1e-4)
+    # The counter counts the channel that the encoding adds.
+    more = 77 * (2 * 6 + 3)
+    assert count(own).gflops * 5e8 == pytest.approx(count(plain).gflops * 5e8 + more)
 
 
 def looks_right(size=(5, 4), num_heads=2):
@@ -270,7 +343,8 @@ def test_fields_are_what_keys_do_not_explain(network):
     assert (height, width) == (3, 2)
     y, x_ = cell
     met = field[:, :, 0, height - 1 - y :, width - 1 - x_ :][..., :height, :width]
-    content = np.einsum("bnd,bnhwd->bnhw", layer.queries[:, :, y, x_], layer.keys)
+    q = layer.queries[:, :, y * width + x_] / np.sqrt(layer.queries.shape[-1])
+    content = np.einsum("bnd,bnkd->bnk", q, layer.keys).reshape(*met.shape)
     logits = np.exp(content + met)
     expected = logits / logits.sum(axis=(-2, -1), keepdims=True)
     scores = visualization.attention_scores(network, x, [pixel], [name])[name]
@@ -316,6 +390,6 @@ def test_mistakes_end_in_one_line(network, arguments, message):
 
 def test_models_without_attention_are_refused():
     plain = models.build("resnet", depth=8, input_shape=(8, 8, 1), classes=3)
-    assert visualization.augmented_layers(plain) == []
-    with pytest.raises(ValueError, match="no AugmentedConv2D"):
+    assert list(attention_layers(plain)) == []
+    with pytest.raises(ValueError, match="no attention layer"):
         visualization.attention_scores(plain, images(1, size=(8, 8)), [(0, 0)])

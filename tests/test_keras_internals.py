@@ -1,0 +1,99 @@
+"""Private names of Keras still do what the package takes them for."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from aa_keras import keras_internals
+
+
+class Pair(keras.layers.Layer):
+    def __init__(self):
+        super().__init__()
+        self.first = keras.layers.Dense(3)
+        self.rest = [keras.layers.Dense(2)]
+
+    def call(self, x):
+        return self.rest[0](self.first(x))
+
+
+@pytest.fixture
+def model():
+    pair = Pair()
+    return keras.Sequential([keras.Input((4,)), pair, keras.layers.Dense(1)])
+
+
+def test_sublayers_are_in_order(model):
+    pair, dense = model.layers
+    assert keras_internals.sublayers(model)[1:] == [pair, dense]  # after the input
+    assert keras_internals.sublayers(pair) == [pair.first, *pair.rest]
+    deep = keras_internals.sublayers(model, recursive=True)
+    assert set(deep[1:]) == {pair, pair.first, *pair.rest, dense}
+
+
+def test_a_graph_runs_with_other_operations(model):
+    functional = keras.Model(model.inputs, model.outputs)
+    seen = []
+
+    def call(operation):
+        seen.append(operation)
+        return operation
+
+    x = np.ones((2, 4), "float32")
+    for one in (model, functional):
+        seen.clear()
+        output = keras_internals.run_through_graph(one, [x], call)
+        np.testing.assert_allclose(np.asarray(output).reshape(2, 1), model(x))
+        assert seen[-2:] == model.layers
+
+
+def test_metrics_are_made_before_the_first_step(model):
+    model.compile("sgd", "mse", metrics=["mae"], jit_compile=False)
+    x, y = tf.zeros((2, 4)), tf.zeros((2, 1))
+    keras_internals.build_metrics(model, (x, y))
+    assert {"loss", "mae"} <= set(model.get_metrics_result())
+    names = [metric.name for metric in model.metrics]
+    model.fit(x, y, verbose=0)
+    assert [metric.name for metric in model.metrics] == names
+
+
+def test_fit_does_not_build_by_itself(model, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        type(model), "_maybe_symbolic_build", lambda *args, **kwargs: asked.append(1)
+    )
+    model.compile("sgd", "mse", jit_compile=False)
+    batch = tf.zeros((2, 4)), tf.zeros((2, 1))
+    model.fit(*batch, verbose=0)
+    assert len(asked) == 1
+    keras_internals.skip_symbolic_build(model)
+    model.fit(*batch, verbose=0)
+    assert len(asked) == 1
+
+
+def test_gradients_are_not_added_up_by_the_optimizer():
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        inner = keras.optimizers.SGD(1.0)
+        assert callable(inner._all_reduce_sum_gradients)
+        scaled = keras.optimizers.LossScaleOptimizer(inner)
+    keras_internals.sum_gradients_outside(scaled)
+    pairs = [("gradient", "variable")]
+    assert inner._all_reduce_sum_gradients(pairs) == pairs
+
+
+def test_a_layer_draws_from_the_given_generator():
+    class Flip(keras_internals.SeededLayer, keras.layers.MixUp):
+        pass
+
+    class Counting(keras.random.SeedGenerator):
+        draws = 0
+
+        def next(self, ordered=True):
+            self.draws += 1
+            return super().next(ordered)
+
+    generator = Counting(3)
+    batch = {"images": np.ones((2, 4, 4, 3)), "labels": np.ones((2, 5))}
+    Flip(alpha=0.2).with_generator(generator)(batch, training=True)
+    assert generator.draws
