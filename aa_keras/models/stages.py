@@ -34,7 +34,7 @@ class Stage:
 def paper_attention(
     stages: Sequence[Stage], *, min_key_depth_per_head: int = 20, **options: Any
 ) -> Attention:
-    """Returns the paper's attention for a stage table."""
+    """Returns the attention that a family's `None`s select, placed by its stages."""
     kinds = [(n, stage.attention) for n, stage in enumerate(stages, start=1)]
     return Attention(
         min_key_depth_per_head=min_key_depth_per_head,
