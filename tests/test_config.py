@@ -1,4 +1,4 @@
-"""Experiment files: what they hold, and what a mistake in one is answered with."""
+"""Experiment files: their values, and how mistakes in them are reported."""
 
 import pytest
 
@@ -86,7 +86,7 @@ def test_base_is_overridden_key_by_key(write):
         config.load(twice)
 
 
-# What is changed in TEXT, and what the one line must say about it.
+# A change of TEXT, and the words that the error must contain.
 MISTAKES = {
     "unknown key": (("depth:", "depht:"), ["model.depht: unknown", "28", "'depth'"]),
     "unknown section": (("train:", "trian:"), ["trian: unknown key", "did you mean"]),
@@ -130,20 +130,20 @@ MISTAKES = {
 }
 
 
-@pytest.mark.parametrize(("change", "told"), MISTAKES.values(), ids=MISTAKES)
-def test_a_mistake_is_told_in_one_line(write, change, told):
+@pytest.mark.parametrize(("change", "expected"), MISTAKES.values(), ids=MISTAKES)
+def test_a_mistake_is_reported_as_a_single_line(write, change, expected):
     assert change[0] in TEXT
     path = write(TEXT.replace(*change, 1))
     with pytest.raises(config.ConfigError) as caught:
         config.load(path)
     line = str(caught.value)
     assert "\n" not in line
-    for words in (str(path), *told):
+    for words in (str(path), *expected):
         assert words in line
 
 
 @pytest.mark.parametrize(
-    ("override", "told"),
+    ("override", "expected"),
     [
         (
             "train.epocs=2",
@@ -154,10 +154,12 @@ def test_a_mistake_is_told_in_one_line(write, change, told):
         ("train.epochs=[", "--set: train.epochs: received '[', not valid YAML"),
     ],
 )
-def test_a_mistake_in_an_override_is_told_in_one_line(write, override, told):
+def test_a_mistake_in_an_override_is_reported_as_a_single_line(
+    write, override, expected
+):
     with pytest.raises(config.ConfigError) as caught:
         config.load(write(TEXT), [override])
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -74,9 +74,9 @@ def test_a_number_as_row_means_its_text():
 
 
 def test_unknown_rows():
-    with pytest.raises(ValueError, match="between 1 and 8; received 9"):
+    with pytest.raises(ValueError, match="table: received 9; allowed: 1 to 8"):
         paper.find_row(9, "ResNet-50")
-    with pytest.raises(ValueError, match=r"one of \['Wide-ResNet', .*'WRN'"):
+    with pytest.raises(ValueError, match=r"row: received 'WRN'; .*'Wide-ResNet'"):
         paper.find_row(1, "WRN")
     with pytest.raises(ValueError, match="of figure 5"):
         paper.find_row(6, "0.25", figure=5)

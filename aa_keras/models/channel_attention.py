@@ -10,7 +10,7 @@ BLOCK_LAYERS = {"se": SqueezeExcite, "ge": GatherExcite, "cbam": CBAM}
 STAGE_LAYERS = {"bam": BAM}
 
 
-def gate(channel_attention: str | None, layers: dict[str, type]) -> Callable:
+def gate(channel_attention, layers) -> Callable:
     """Returns the function (x, name) that applies the layer, if it is in `layers`."""
     if channel_attention not in layers:
         return lambda x, name: x

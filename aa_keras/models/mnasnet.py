@@ -98,17 +98,28 @@ def resolve(options: Mapping[str, Any]) -> spec.MnasNet:
     return spec.resolve_attention(check(spec.MnasNet, options), ATTENTION, len(STAGES))
 
 
-def build_mnasnet(
-    *,
-    input_shape=(224, 224, 3),
-    classes=1000,
-    include_top=True,
-    pooling=None,
-    classifier_activation="softmax",
-    max_size=None,
-    name=None,
-    **options,
-) -> keras.Model:
+def features(inputs, options, max_size):
+    """The output of the last 1x1 convolution."""
+    width = options.width_multiplier
+    x = conv(round_filters(STEM_FILTERS, width), 3, 2, name="stem_conv")(inputs)
+    x = normalization("stem_bn")(x)
+    x = stages.build_stages(
+        layers.ReLU(name="stem_relu")(x),
+        [
+            dataclasses.replace(stage, filters=round_filters(stage.filters, width))
+            for stage in STAGES
+        ],
+        inverted_bottleneck,
+        attention=options.attention,
+        kernel_initializer=KERNEL_INITIALIZER,
+        max_size=stages.strided_size(max_size, 2),
+    )
+    x = conv(HEAD_FILTERS, 1, name="head_conv")(x)
+    x = normalization("head_bn")(x)
+    return layers.ReLU(name="head_relu")(x)
+
+
+def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> keras.Model:
     """Builds a MnasNet-A1, the network of the paper's Table 4.
 
     Attention augments the 1x1 expansion of the inverted bottlenecks; its depths are
@@ -119,42 +130,21 @@ def build_mnasnet(
     distribution with variance 1 / (3 fan_out), as in the TPU MnasNet code.
 
     Args:
-        **options: the other fields of `aa_keras.models.spec.MnasNet`:
-            `width_multiplier` (in the paper 0.75, 1.0, 1.25 or 1.4), `attention`,
-            `dropout`.
-
-    For the other arguments, results and errors see `aa_keras.models.build`.
+        **options: `width_multiplier` (in the paper 0.75, 1.0, 1.25 or 1.4),
+            `attention`, `dropout` and the arguments of every network, see
+            `aa_keras.models.build`, also for results and errors.
 
     Reference:
         - Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile",
           CVPR 2019.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.3.
     """
-    resolved = resolve({"classes": classes, **options})
-    width = resolved.width_multiplier
-    inputs = parts.image_input(input_shape)
-    x = conv(round_filters(STEM_FILTERS, width), 3, 2, name="stem_conv")(inputs)
-    x = normalization("stem_bn")(x)
-    x = stages.build_stages(
-        layers.ReLU(name="stem_relu")(x),
-        [
-            dataclasses.replace(stage, filters=round_filters(stage.filters, width))
-            for stage in STAGES
-        ],
-        inverted_bottleneck,
-        attention=resolved.attention,
-        kernel_initializer=KERNEL_INITIALIZER,
-        max_size=stages.strided_size(max_size, 2),
+    return parts.build_classifier(
+        resolve,
+        features,
+        "mnasnet_{width_multiplier}",
+        input_shape=input_shape,
+        classifier_initializer=CLASSIFIER_INITIALIZER,
+        classes=classes,
+        **options,
     )
-    x = conv(HEAD_FILTERS, 1, name="head_conv")(x)
-    x = normalization("head_bn")(x)
-    x = layers.ReLU(name="head_relu")(x)
-    outputs = parts.head(
-        x,
-        resolved,
-        include_top=include_top,
-        pooling=pooling,
-        classifier_activation=classifier_activation,
-        kernel_initializer=CLASSIFIER_INITIALIZER,
-    )
-    return keras.Model(inputs, outputs, name=name or f"mnasnet_{width}")

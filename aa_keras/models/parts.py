@@ -1,4 +1,4 @@
-"""What the families share: input, convolution, normalisation, shortcut, head."""
+"""What the families share: input, head, convolution, normalisation, shortcut."""
 
 import keras
 from keras import layers, ops
@@ -12,6 +12,60 @@ FAN_OUT_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
 }
+POOLINGS = {
+    None: None,
+    "avg": layers.GlobalAveragePooling2D,
+    "max": layers.GlobalMaxPooling2D,
+}
+
+
+def build_classifier(
+    resolve,
+    features,
+    default_name,
+    *,
+    input_shape,
+    include_top=True,
+    pooling=None,
+    classifier_activation="softmax",
+    max_size=None,
+    name=None,
+    classifier_initializer=CLASSIFIER_INITIALIZER,
+    **options,
+) -> keras.Model:
+    """Builds a classification network: input, features of a family, and head.
+
+    Args:
+        resolve: function that returns the checked options.
+        features: function `(inputs, options, max_size)` that returns the last feature
+            map, (batch, height, width, channels).
+        default_name: string, formatted with the options, as `"resnet_{depth}"`.
+        classifier_initializer: the initializer of the last layer.
+        **options: the options of the network.
+
+    For the other arguments, results and errors see `aa_keras.models.build`.
+    """
+    resolved = resolve(options)
+    if pooling not in POOLINGS:
+        raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
+    inputs = image_input(input_shape)
+    x = features(inputs, resolved, max_size)
+    if include_top:
+        x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
+        if resolved.dropout:
+            x = layers.Dropout(resolved.dropout, name="dropout")(x)
+        # float32 in every policy: a softmax, or a loss on logits, loses digits below.
+        x = layers.Dense(
+            resolved.classes,
+            activation=classifier_activation,
+            kernel_initializer=classifier_initializer,
+            dtype="float32",
+            name="predictions",
+        )(x)
+    elif pooling is not None:
+        x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
+    name = name or default_name.format(**resolved.model_dump())
+    return keras.Model(inputs, x, name=name)
 
 
 def image_input(input_shape) -> keras.KerasTensor:
@@ -66,49 +120,3 @@ def parameter_free_shortcut(x, filters, strides, name) -> keras.KerasTensor:
         before = missing // 2
         x = ops.pad(x, [(0, 0), (0, 0), (0, 0), (before, missing - before)])
     return x
-
-
-POOLINGS = {
-    None: None,
-    "avg": layers.GlobalAveragePooling2D,
-    "max": layers.GlobalMaxPooling2D,
-}
-
-
-def head(
-    x,
-    options,
-    *,
-    include_top,
-    pooling,
-    classifier_activation,
-    kernel_initializer=CLASSIFIER_INITIALIZER,
-) -> keras.KerasTensor:
-    """Returns the output of a classification network on its last feature map.
-
-    Args:
-        x: tensor (batch, height, width, channels).
-        options: the network's options, with `classes` and `dropout`.
-        include_top: see `aa_keras.models.build`, also for the next two.
-        pooling: see there.
-        classifier_activation: see there.
-        kernel_initializer: the initializer of the dense layer.
-
-    Raises:
-        ValueError: for an unknown `pooling`.
-    """
-    if pooling not in POOLINGS:
-        raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
-    if not include_top:
-        return x if pooling is None else POOLINGS[pooling](name=f"{pooling}_pool")(x)
-    x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
-    if options.dropout:
-        x = layers.Dropout(options.dropout, name="dropout")(x)
-    # float32 in every policy: a softmax, or a loss on logits, loses digits below.
-    return layers.Dense(
-        options.classes,
-        activation=classifier_activation,
-        kernel_initializer=kernel_initializer,
-        dtype="float32",
-        name="predictions",
-    )(x)

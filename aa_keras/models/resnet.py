@@ -149,17 +149,30 @@ def resolve(options: Mapping[str, Any]) -> spec.ResNet:
     return spec.resolve_attention(checked, kind.attention, len(kind.stages))
 
 
+def features(inputs, options, max_size):
+    """The output of the last stage."""
+    depth = DEPTHS[options.depth]
+    kind = KINDS[depth.kind]
+    return build_stages(
+        kind.stem(inputs),
+        [
+            dataclasses.replace(stage, blocks=blocks)
+            for stage, blocks in zip(kind.stages, depth.blocks, strict=True)
+        ],
+        functools.partial(
+            kind.block,
+            branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
+            shortcut=kind.shortcut,
+        ),
+        attention=options.attention,
+        kernel_initializer=KERNEL_INITIALIZER,
+        max_size=strided_size(max_size, kind.stem_strides),
+        stage_gate=gate(options.channel_attention, STAGE_LAYERS),
+    )
+
+
 def build_resnet(
-    depth=50,
-    *,
-    input_shape=(224, 224, 3),
-    classes=1000,
-    include_top=True,
-    pooling=None,
-    classifier_activation="softmax",
-    max_size=None,
-    name=None,
-    **options,
+    depth=50, *, input_shape=(224, 224, 3), classes=1000, **options
 ) -> keras.Model:
     """Builds a ResNet.
 
@@ -175,39 +188,14 @@ def build_resnet(
 
     Args:
         depth: int, the layers with weights.
-        **options: the other fields of `aa_keras.models.spec.ResNet`: `attention`,
-            `channel_attention`, `dropout`.
-
-    For the other arguments, results and errors see `aa_keras.models.build`.
+        **options: `attention`, `channel_attention`, `dropout` and the arguments of
+            every network, see `aa_keras.models.build`, also for results and errors.
 
     Reference:
         - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.2.
     """
-    resolved = resolve({"depth": depth, "classes": classes, **options})
-    kind = KINDS[DEPTHS[depth].kind]
-    inputs = parts.image_input(input_shape)
-    x = build_stages(
-        kind.stem(inputs),
-        [
-            dataclasses.replace(stage, blocks=number)
-            for stage, number in zip(kind.stages, DEPTHS[depth].blocks, strict=True)
-        ],
-        functools.partial(
-            kind.block,
-            branch_gate=gate(resolved.channel_attention, BLOCK_LAYERS),
-            shortcut=kind.shortcut,
-        ),
-        attention=resolved.attention,
-        kernel_initializer=KERNEL_INITIALIZER,
-        max_size=strided_size(max_size, kind.stem_strides),
-        stage_gate=gate(resolved.channel_attention, STAGE_LAYERS),
+    options |= {"depth": depth, "classes": classes}
+    return parts.build_classifier(
+        resolve, features, "resnet_{depth}", input_shape=input_shape, **options
     )
-    outputs = parts.head(
-        x,
-        resolved,
-        include_top=include_top,
-        pooling=pooling,
-        classifier_activation=classifier_activation,
-    )
-    return keras.Model(inputs, outputs, name=name or f"resnet_{depth}")

@@ -1,8 +1,9 @@
 """RetinaNet on our ResNets, trained and decoded by KerasCV's.
 
-KerasCV brings anchors, targets, losses and decoding. Pyramid and heads are ours: the
-paper's 33.4 M parameters and 182 GFLOPs follow from the first TPU RetinaNet, with 6
-anchors a position (KerasCV: 9), four convolutions a head (3) and P6 made from P5 (C5).
+KerasCV provides anchors, targets, losses and decoding. Pyramid and heads are our own:
+the paper's 33.4 M parameters and 182 GFLOPs follow from the first TPU RetinaNet, with 6
+anchors per position (KerasCV: 9), four convolutions per head (3) and P6 made from P5
+(KerasCV: from C5).
 """
 
 import math
@@ -131,8 +132,8 @@ class PredictionHead:
 class RetinaNet(keras_cv.models.RetinaNet):
     """`keras_cv.models.RetinaNet` on a ResNet of `aa_keras.models`.
 
-    See `build_retinanet` for the arguments. A saved model holds them, and is built
-    from them again when it is loaded; import this module before loading one.
+    See `build_retinanet` for the arguments. A saved model contains them and is built
+    from them when it is loaded. Import this module before loading one.
     """
 
     def __init__(
@@ -184,7 +185,7 @@ class RetinaNet(keras_cv.models.RetinaNet):
         )
         self._options = {
             **resolved.model_dump(mode="json", exclude={"name"}),
-            "input_shape": input_shape,
+            "input_shape": tuple(input_shape),
             "max_size": max_size,
             "bounding_box_format": bounding_box_format,
         }
@@ -213,12 +214,7 @@ def resolve(options: Mapping[str, Any]) -> spec.RetinaNet:
 
 
 def build_retinanet(
-    depth=50,
-    *,
-    input_shape=(640, 640, 3),
-    classifier_activation=None,
-    name=None,
-    **options,
+    depth=50, *, classifier_activation=None, name=None, **options
 ) -> RetinaNet:
     """Builds the RetinaNet of the paper's Tables 5 and 8.
 
@@ -226,13 +222,12 @@ def build_retinanet(
 
     Args:
         depth: int, depth of the backbone, 34, 50, 101 or 152.
-        input_shape: (height, width, channels).
-        name: string, name of the model.
         classifier_activation: `None`; the classification loss is on logits.
-        **options: the other fields of `aa_keras.models.spec.RetinaNet`, of which
-            `classes` defaults to 90, COCO's category numbers, as the paper's counts
-            have it; `max_size` (see `aa_keras.models.build`), and
-            `bounding_box_format`, KerasCV's name of the format of boxes.
+        name: string, the name of the model.
+        **options: `input_shape`, `max_size`, `attention`, `channel_attention` (see
+            `aa_keras.models.build`), `classes`, which defaults to 90, COCO's category
+            numbers, as in the paper's counts, and `bounding_box_format`, KerasCV's
+            name of the format of boxes.
 
     Returns:
         A `RetinaNet` from images to a dict of `"box"` (batch, anchors, 4) and
@@ -252,9 +247,4 @@ def build_retinanet(
             f"classifier_activation: received {classifier_activation!r}; allowed: None "
             "for a retinanet"
         )
-    return RetinaNet(
-        depth,
-        input_shape=tuple(input_shape),
-        name=name or f"retinanet_{depth}",
-        **options,
-    )
+    return RetinaNet(depth, name=name or f"retinanet_{depth}", **options)

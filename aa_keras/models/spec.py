@@ -4,7 +4,7 @@ Names, ranges and defaults of the options stand here and nowhere else. This modu
 does not import Keras, so that a configuration is checked before TensorFlow is loaded.
 """
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -17,7 +17,7 @@ Stages = Annotated[tuple[Positive, ...], Field(strict=False)]
 class Attention(Section):
     """The attention of a network: how much, and in which of its stages.
 
-    `None` selects the value of the paper for the family (`ATTENTION` in its module).
+    `None` selects the value of the paper for the family, see `paper_attention` there.
 
     Args:
         key_ratio: float, key depth over filters, the paper's kappa.
@@ -122,7 +122,7 @@ def resolve_attention(
     if options.attention is None:
         return options
     given = options.attention.model_dump(exclude_none=True)
-    attention = defaults.model_copy(update=given)
+    attention: Any = defaults.model_copy(update=given)
     stages, downsampled = attention.stages, attention.downsampled_stages
     if any(stage > num_stages for stage in stages):
         raise ValueError(

@@ -34,12 +34,12 @@ class Stage:
 def paper_attention(
     stages: Sequence[Stage], *, min_key_depth_per_head: int = 20, **options: Any
 ) -> Attention:
-    """Returns the paper's attention for a stage table."""
-    kinds = [(number, stage.attention) for number, stage in enumerate(stages, start=1)]
+    """Returns the attention that a family's `None`s select, placed by its stages."""
+    kinds = [(n, stage.attention) for n, stage in enumerate(stages, start=1)]
     return Attention(
         min_key_depth_per_head=min_key_depth_per_head,
-        stages=[number for number, kind in kinds if kind],
-        downsampled_stages=[number for number, kind in kinds if kind == "half"],
+        stages=tuple(n for n, kind in kinds if kind),
+        downsampled_stages=tuple(n for n, kind in kinds if kind == "half"),
         **options,
     )
 
@@ -85,7 +85,7 @@ def build_stages(
     return x
 
 
-def augmentable_convolution(attention: Attention | None, stage: int) -> Callable:
+def augmentable_convolution(attention, stage) -> Callable:
     """Returns the function that makes a convolution of `stage`, augmented or plain."""
     if attention is None or stage not in attention.stages:
         return lambda *args, max_size, **kwargs: convolution(*args, **kwargs)

@@ -53,18 +53,30 @@ def resolve(options: Mapping[str, Any]) -> spec.WideResNet:
     return spec.resolve_attention(checked, ATTENTION, len(STAGES))
 
 
+def features(inputs, options, max_size):
+    """The activated output of the last stage."""
+    blocks = (options.depth - 4) // 6
+    x = build_stages(
+        conv(16, 3, name="stem_conv")(inputs),
+        [
+            dataclasses.replace(s, filters=options.width * s.filters, blocks=blocks)
+            for s in STAGES
+        ],
+        functools.partial(
+            pre_activation_block,
+            branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
+        ),
+        attention=options.attention,
+        kernel_initializer=KERNEL_INITIALIZER,
+        max_size=max_size,
+        stage_gate=gate(options.channel_attention, STAGE_LAYERS),
+    )
+    x = batch_normalization("final_bn")(x)
+    return layers.ReLU(name="final_relu")(x)
+
+
 def build_wide_resnet(
-    depth=28,
-    width=10,
-    *,
-    input_shape=(32, 32, 3),
-    classes=100,
-    include_top=True,
-    pooling=None,
-    classifier_activation="softmax",
-    max_size=None,
-    name=None,
-    **options,
+    depth=28, width=10, *, input_shape=(32, 32, 3), classes=100, **options
 ) -> keras.Model:
     """Builds a Wide-ResNet-depth-width.
 
@@ -78,41 +90,18 @@ def build_wide_resnet(
     Args:
         depth: int, the layers with weights, 6 n + 4 for n blocks in each stage.
         width: int, the factor of the filters 16, 32, 64 of the stages.
-        **options: the other fields of `aa_keras.models.spec.WideResNet`: `attention`,
-            `channel_attention`, `dropout`.
-
-    For the other arguments, results and errors see `aa_keras.models.build`.
+        **options: `attention`, `channel_attention`, `dropout` and the arguments of
+            every network, see `aa_keras.models.build`, also for results and errors.
 
     Reference:
         - Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.1.
     """
-    resolved = resolve({"depth": depth, "width": width, "classes": classes, **options})
-    inputs = parts.image_input(input_shape)
-    x = build_stages(
-        conv(16, 3, name="stem_conv")(inputs),
-        [
-            dataclasses.replace(
-                stage, filters=width * stage.filters, blocks=(depth - 4) // 6
-            )
-            for stage in STAGES
-        ],
-        functools.partial(
-            pre_activation_block,
-            branch_gate=gate(resolved.channel_attention, BLOCK_LAYERS),
-        ),
-        attention=resolved.attention,
-        kernel_initializer=KERNEL_INITIALIZER,
-        max_size=max_size,
-        stage_gate=gate(resolved.channel_attention, STAGE_LAYERS),
+    options |= {"depth": depth, "width": width, "classes": classes}
+    return parts.build_classifier(
+        resolve,
+        features,
+        "wide_resnet_{depth}_{width}",
+        input_shape=input_shape,
+        **options,
     )
-    x = batch_normalization("final_bn")(x)
-    x = layers.ReLU(name="final_relu")(x)
-    outputs = parts.head(
-        x,
-        resolved,
-        include_top=include_top,
-        pooling=pooling,
-        classifier_activation=classifier_activation,
-    )
-    return keras.Model(inputs, outputs, name=name or f"wide_resnet_{depth}_{width}")

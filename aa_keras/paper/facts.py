@@ -2,8 +2,8 @@
 
 import dataclasses
 import functools
-import importlib.resources
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,15 +14,16 @@ class Row:
     """One row of a table of the paper, or one point of a figure.
 
     Args:
-        table: number of the table, 1 to 8.
-        row: what stands in its first column.
-        figure: number of the figure that the point belongs to, or `None`.
-        model: arguments of `aa_keras.models.build`, or `None` where it is not built.
-        paper: the printed numbers, by name.
-        marks: how sure each of them is, letters of V (read verbatim), D (derived from
-            the architecture) and M (remembered, unverified).
-        exact: the exact counts behind a D.
-        note: why what is built differs from what is printed, or `None`.
+        table: int, number of the table, 1 to 8.
+        row: string, the text of its first column.
+        figure: int, number of the figure of a point, or `None`.
+        model: mapping, arguments of `aa_keras.models.build`, or `None` where this
+            code does not build the network.
+        paper: mapping, the printed numbers by name.
+        marks: mapping, the certainty of each number by its name, letters of V (read
+            verbatim), D (derived from the architecture) and M (remembered, unverified).
+        exact: mapping, the exact counts behind a D.
+        note: string, why the built network differs from the printed one, or `None`.
     """
 
     table: int
@@ -37,11 +38,8 @@ class Row:
 
 @functools.cache
 def read_facts() -> dict[str, Any]:
-    """Returns the whole facts file."""
-    text = (
-        importlib.resources.files(__package__).joinpath("paper.yaml").read_text("utf-8")
-    )
-    return yaml.safe_load(text)
+    """Returns the content of the facts file."""
+    return yaml.safe_load(Path(__file__).with_name("paper.yaml").read_text("utf-8"))
 
 
 @functools.cache
@@ -52,26 +50,27 @@ def rows() -> tuple[Row, ...]:
     )
 
 
-def find_row(table: int, row: str, figure: int | None = None) -> Row:
+def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
     """Returns one row.
 
     Args:
-        table: number of the table.
-        row: what stands in its first column; a number stands for its text.
-        figure: number of the figure, for a point of one.
+        table: int, number of the table.
+        row: string, the text of its first column; a number stands for its text.
+        figure: int, number of the figure of a point. Defaults to `None`.
 
     Raises:
         ValueError: if the paper has no such row.
     """
     in_table = [r for r in rows() if r.table == table]
     if not in_table:
-        raise ValueError(f"table must be between 1 and 8; received {table!r}")
+        raise ValueError(f"table: received {table!r}; allowed: 1 to 8")
     for candidate in in_table:
         if candidate.row == str(row) and candidate.figure == figure:
             return candidate
+    of_figure = f" of figure {figure}" if figure else ""
     raise ValueError(
-        f"row of table {table} must be one of {[r.row for r in in_table]}; "
-        f"received {row!r}" + (f" of figure {figure}" if figure else "")
+        f"row{of_figure}: received {row!r}; allowed in table {table}: "
+        f"{[r.row for r in in_table]}"
     )
 
 
@@ -81,16 +80,13 @@ def title(table: int) -> str:
 
 
 def _row(table, row):
-    if "model" in row and row["model"] is None:
-        model = None
-    else:
-        model = {**table["model"], **row.get("model", {})}
+    model = row.get("model", {})  # `model: null` marks a network that is not built
     marks = {**table["marks"], **row.get("marks", {})}
     return Row(
         table=table["table"],
         row=row["row"],
         figure=table.get("figure"),
-        model=model,
+        model=None if model is None else {**table["model"], **model},
         paper=row["paper"],
         marks={name: marks[name] for name in row["paper"]},
         exact=row.get("exact", {}),
