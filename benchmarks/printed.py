@@ -10,21 +10,29 @@ paper repeats those of both axes in one place and then moves them.
 
 from keras import ops
 
-from aa_keras.layers import AugmentedConv2D
+from aa_keras.layers import AugmentedConv2D, SelfAttention2D
 from aa_keras.layers.attention.listing import combine_heads
 from aa_keras.layers.attention.relative_logits import rel_to_abs
 
 
-class PrintedConv2D(AugmentedConv2D):
-    """AugmentedConv2D with relative attention as the paper prints it."""
+class PrintedAttention(SelfAttention2D):
+    """SelfAttention2D with relative attention as the paper prints it."""
 
-    def _attention(self, projections, return_scores):
-        output = combine_heads(printed_attention(*projections), projections.size)
-        return self.output_projection(output), None
+    def call(self, inputs, return_attention_scores=False):
+        projections = self.project(inputs)
+        output, scores = printed_attention(*projections)
+        output = self.output_projection(combine_heads(output, projections.size))
+        return (output, scores) if return_attention_scores else output
+
+
+class PrintedConv2D(AugmentedConv2D):
+    """AugmentedConv2D with the attention of `PrintedAttention`."""
+
+    attention_class = PrintedAttention
 
 
 def printed_attention(q, k, v, size, tables):
-    """Arguments and result of `fused_attention`; both tables are needed."""
+    """Arguments and results of `listing_attention`; both tables are needed."""
     q = q * q.shape[-1] ** -0.5
     batch, num_heads, _, depth = ops.shape(q)
     q_map = ops.reshape(q, (batch, num_heads, *size, depth))
@@ -33,7 +41,8 @@ def printed_attention(q, k, v, size, tables):
     # the height, W and H of the queries exchanged, and (B, N, H, H, W, W).
     by_height = _logits_1d(ops.swapaxes(q_map, 2, 3), tables[0], (0, 1, 4, 2, 5, 3))
     by_width = _logits_1d(q_map, tables[1], (0, 1, 2, 4, 3, 5))
-    return ops.matmul(ops.softmax(logits + by_height + by_width), v)
+    scores = ops.softmax(logits + by_height + by_width)
+    return ops.matmul(scores, v), scores
 
 
 def _logits_1d(q, table, axes):

@@ -95,19 +95,29 @@ def encode_coordinates(x):
     return y
 
 
-def resize(x, size):
-    """Linear interpolation along every axis between centres at half pixels."""
-    y = np.zeros((len(x), *size, x.shape[-1]))
-    for o in positions(size):
-        corners = []
-        for p, new, old in zip(o, size, x.shape[1:-1], strict=True):
-            at = min(max((p + 0.5) * old / new - 0.5, 0), old - 1)
-            low = math.floor(at)
-            high = min(low + 1, old - 1)
-            corners.append(((low, 1 - (at - low)), (high, at - low)))
-        for corner in itertools.product(*corners):
-            cell = (slice(None), *(i for i, _ in corner))
-            y[(slice(None), *o)] += x[cell] * math.prod(w for _, w in corner)
+def window_centre(index, length, stride):
+    """Where window `index` of a 3-wide "same" convolution is centred."""
+    needed = (math.ceil(length / stride) - 1) * stride + 3
+    before = max(needed - length, 0) // 2
+    return index * stride - before + 1
+
+
+def upsample(y, size, strides):
+    """What attention on every `strides`-th cell of a pooled map gives its outputs.
+
+    Linear interpolation between the centres of the pooled cells, in pixels of the map
+    of `size`; an output lies where a "same" convolution with `strides` is centred.
+    """
+    outputs = [math.ceil(n / s) for n, s in zip(size, strides, strict=True)]
+    for axis, (length, stride) in enumerate(zip(size, strides, strict=True)):
+        cells = [window_centre(j * stride, length, 2) for j in range(y.shape[1 + axis])]
+        wanted = [window_centre(o, length, stride) for o in range(outputs[axis])]
+        columns = np.moveaxis(y, 1 + axis, 0)
+        y = np.zeros((len(wanted), *columns.shape[1:]))
+        for rest in positions(columns.shape[1:]):
+            column = (slice(None), *rest)
+            y[column] = np.interp(wanted, cells, columns[column])
+        y = np.moveaxis(y, 0, 1 + axis)
     return y
 
 
@@ -164,9 +174,7 @@ def augmented_conv(
     dilation_rate = dilation_rate or (1,) * rank
     ones = (1,) * rank
     attended = crop(x, kernel_size, dilation_rate) if padding == "valid" else x
-    size = [
-        math.ceil(n / s) for n, s in zip(attended.shape[1:-1], strides, strict=True)
-    ]
+    size = attended.shape[1:-1]
     if attention_downsampling == 2:
         attended = pool(attended)
     if position_encoding == "sine":
@@ -179,7 +187,7 @@ def augmented_conv(
     output, scores = attention(q, k, v, num_heads, tables)
     output = convolution(output, *weights["output_projection"], ones, "same", ones)
     if attention_downsampling == 2:
-        output = resize(output, size)
+        output = upsample(output, size, strides)
     if "convolution" in weights:
         convolved = convolution(
             x, *weights["convolution"], strides, padding, dilation_rate

@@ -11,13 +11,14 @@ from aa_keras.layers.inspection import (
     record_projections,
     use_implementation,
 )
-from aa_keras.layers.self_attention import SelfAttention2D
+from aa_keras.layers.self_attention import SelfAttention1D, SelfAttention2D
 from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 
 __all__ = [
     "AugmentedConv2D",
     "AugmentedConv1D",
     "SelfAttention2D",
+    "SelfAttention1D",
     "attention_depths",
     "attention_layers",
     "record_projections",

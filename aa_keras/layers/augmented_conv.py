@@ -5,11 +5,23 @@ from keras import ops
 
 from aa_keras.layers import validation
 from aa_keras.layers.depths import attention_depths
-from aa_keras.layers.self_attention import SelfAttention
+from aa_keras.layers.self_attention import (
+    WEIGHT_OPTIONS,
+    SelfAttention,
+    SelfAttention1D,
+    SelfAttention2D,
+)
+from aa_keras.layers.shapes import channels_last, in_format
+from aa_keras.layers.sublayers import build_sublayer
 
 
-class AugmentedConv(SelfAttention):
-    """Base of the augmented convolutions; subclasses set `axes`."""
+class AugmentedConv(keras.layers.Layer):
+    """Base of the augmented convolutions: a `convolution` beside an `attention`.
+
+    Subclasses set `attention_class`. Both parts run with the channels last.
+    """
+
+    attention_class: type[SelfAttention] = SelfAttention
 
     def __init__(
         self,
@@ -31,87 +43,149 @@ class AugmentedConv(SelfAttention):
         implementation="auto",
         **kwargs,
     ):
-        validation.positive_int("filters", filters)
-        validation.positive_int("num_heads", num_heads)
-        if key_depth is None:
-            key_depth, _ = attention_depths(filters, num_heads=num_heads)
-        if value_depth is None:
-            _, value_depth = attention_depths(filters, num_heads=num_heads)
-        super().__init__(
-            value_depth,
-            key_depth,
-            num_heads=num_heads,
-            strides=strides,
-            data_format=data_format,
-            use_bias=use_bias,
-            position_encoding=position_encoding,
-            attention_downsampling=attention_downsampling,
-            max_size=max_size,
-            on_larger_input=on_larger_input,
-            implementation=implementation,
-            **kwargs,
-        )
-        rank = len(self.axes)
-        if value_depth > filters:
-            raise ValueError(
-                f"value_depth={value_depth} is more than filters={filters}, the "
-                "output channels of the whole layer"
-            )
-        self.filters = filters
-        self.kernel_size = validation.int_tuple("kernel_size", kernel_size, rank)
+        options = {n: kwargs.pop(n) for n in WEIGHT_OPTIONS if n in kwargs}
+        super().__init__(**kwargs)
+        self.rank = len(self.attention_class.axes)
+        self.filters = validation.positive_int("filters", filters)
+        self.kernel_size = validation.int_tuple("kernel_size", kernel_size, self.rank)
+        self.strides = validation.int_tuple("strides", strides, self.rank)
         self.padding = validation.one_of("padding", padding, ("same", "valid"))
-        self.dilation_rate = validation.int_tuple("dilation_rate", dilation_rate, rank)
+        self.dilation_rate = validation.int_tuple(
+            "dilation_rate", dilation_rate, self.rank
+        )
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 "strides above 1 do not go with a dilation_rate above 1; received "
                 f"strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
+        self.data_format = validation.data_format(data_format)
         self.activation = keras.activations.get(activation)
-        if self.padding == "valid":
-            lost = [
-                (kernel - 1) * dilation
-                for kernel, dilation in zip(
-                    self.kernel_size, self.dilation_rate, strict=True
-                )
-            ]
-            self.margins = tuple((n // 2, n - n // 2) for n in lost)
+        self.max_size = max_size
+        if max_size is not None:
+            self.max_size = validation.int_tuple("max_size", max_size, self.rank)
+        if key_depth is None:
+            key_depth, _ = attention_depths(filters, num_heads=num_heads)
+        if value_depth is None:
+            _, value_depth = attention_depths(filters, num_heads=num_heads)
+
+        self.attention = build_sublayer(
+            self,
+            self.attention_class,
+            value_depth,
+            key_depth,
+            num_heads=num_heads,
+            strides=self.strides,
+            data_format="channels_last",
+            use_bias=use_bias,
+            position_encoding=position_encoding,
+            attention_downsampling=attention_downsampling,
+            max_size=self.max_size and self._crop_size(self.max_size),
+            on_larger_input=on_larger_input,
+            implementation=implementation,
+            name="attention",
+            **options,
+        )
+        if value_depth > filters:
+            raise ValueError(
+                f"value_depth={value_depth} is more than filters={filters}, the "
+                "output channels of the whole layer"
+            )
         self.convolution = None
         if value_depth < filters:
-            self.convolution = self._make_convolution(
+            self.convolution = build_sublayer(
+                self,
+                self.attention.convolution_class,
                 filters - value_depth,
                 self.kernel_size,
                 strides=self.strides,
                 padding=self.padding,
+                data_format="channels_last",
                 dilation_rate=self.dilation_rate,
+                use_bias=use_bias,
                 name="convolution",
+                **{n: o for n, o in options.items() if not n.startswith("relative")},
             )
 
     def build(self, input_shape):
-        super().build(input_shape)
+        self.attention.build(self._attention_shape(input_shape))
         if self.convolution is not None:
-            _, size, channels = self._split_shape(input_shape)
-            self.convolution.build((None, *size, channels))
+            shape = channels_last(input_shape, self.data_format, self.rank)
+            self.convolution.build(shape)
 
-    def _outputs(self, inputs, return_scores):
-        outputs, scores = super()._outputs(inputs, return_scores)
+    def call(self, inputs, return_attention_scores=False):
+        x = inputs
+        if self.data_format == "channels_first":
+            x = ops.moveaxis(x, 1, -1)
+        result = self.attention(
+            self._crop(x), return_attention_scores=return_attention_scores
+        )
+        outputs, scores = result if return_attention_scores else (result, None)
         if self.convolution is not None:
-            if self.data_format == "channels_first":
-                inputs = ops.moveaxis(inputs, 1, -1)
-            outputs = ops.concatenate([self.convolution(inputs), outputs], axis=-1)
-        if self.activation is not None:
-            outputs = self.activation(outputs)
-        return outputs, scores
+            outputs = ops.concatenate([self.convolution(x), outputs], axis=-1)
+        outputs = self.activation(outputs)
+        if self.data_format == "channels_first":
+            outputs = ops.moveaxis(outputs, -1, 1)
+        return (outputs, scores) if return_attention_scores else outputs
+
+    def _crop(self, x):
+        """Cuts off the border that a "valid" convolution's outputs do not lie on."""
+        inner = (slice(start, -end or None) for start, end in self._margins)
+        return x[(slice(None), *inner)]
+
+    def _crop_size(self, size):
+        cropped = tuple(
+            None if n is None else n - start - end
+            for n, (start, end) in zip(size, self._margins, strict=True)
+        )
+        if any(n is not None and n < 1 for n in cropped):
+            raise ValueError(
+                f"input size {tuple(size)} is too small: padding='valid' leaves "
+                f"{cropped} of it"
+            )
+        return cropped
+
+    @property
+    def _margins(self):
+        if self.padding == "same":
+            return ((0, 0),) * self.rank
+        lost = (
+            (kernel - 1) * dilation
+            for kernel, dilation in zip(
+                self.kernel_size, self.dilation_rate, strict=True
+            )
+        )
+        return tuple((n // 2, n - n // 2) for n in lost)
+
+    def _attention_shape(self, input_shape):
+        batch, *size, channels = channels_last(input_shape, self.data_format, self.rank)
+        return (batch, *self._crop_size(size), channels)
 
     def compute_output_shape(self, input_shape):
-        return self._output_shape(input_shape, self.filters)
+        shape = self.attention.compute_output_shape(self._attention_shape(input_shape))
+        return in_format((*shape[:-1], self.filters), self.data_format)
+
+    def compute_output_spec(self, inputs, return_attention_scores=False):
+        output = keras.KerasTensor(
+            self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
+        )
+        if not return_attention_scores:
+            return output
+        attended = keras.KerasTensor(self._attention_shape(inputs.shape))
+        _, scores = self.attention.compute_output_spec(attended, True)
+        return output, scores
 
     def get_config(self):
-        return super().get_config() | {
+        # The rest of the arguments are the attention's.
+        return {
+            **self.attention.get_config(),
+            **super().get_config(),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "padding": self.padding,
             "dilation_rate": self.dilation_rate,
+            "data_format": self.data_format,
             "activation": keras.activations.serialize(self.activation),
+            "max_size": self.max_size,
         }
 
 
@@ -121,47 +195,54 @@ class AugmentedConv2D(AugmentedConv):
 
     `concat[Conv(X), MHA(X)]` along the channels: a convolution with
     `filters - value_depth` filters beside multi-head self-attention over all positions
-    with `value_depth` channels. It takes the place of a `keras.layers.Conv2D`; only
-    the default padding differs.
+    with `value_depth` channels. It is a drop-in replacement for `keras.layers.Conv2D`,
+    but for the default padding. The parts are the sublayers `convolution` and
+    `attention`, a `SelfAttention2D`.
 
     Args:
-        filters: int, output channels of the whole layer (the paper's F_out).
-        kernel_size: int or pair, of the convolution.
-        strides: int or pair, of the convolution and of queries, keys and values.
-        padding: `"same"` or `"valid"`. With `"valid"` the attention sees the input
-            without the border that the convolution's padding would have needed.
-        dilation_rate: int or pair, of the convolution.
-        data_format: `"channels_last"`, `"channels_first"`, or None for the one of the
-            Keras configuration.
-        activation: activation of the concatenated output.
-        use_bias: bool, whether the convolution and the 1x1 convolutions for
-            queries, keys, values and output have biases.
-        num_heads: int, attention heads (N_h). Divides both depths.
-        key_depth: int, channels of queries and of keys over all heads (d_k). Left out,
-            the paper's choice, see `attention_depths`.
-        value_depth: int, channels of the attention's output over all heads (d_v). Left
-            out, the paper's choice. Equal to `filters`: there is no convolution.
+        filters: int, the output channels of the whole layer (the paper's F_out).
+        kernel_size: int or pair of ints, of the convolution.
+        strides: int or pair of ints, of the convolution and of queries, keys and
+            values. Defaults to `1`.
+        padding: `"same"` or `"valid"`. With `"valid"` the attention's input is cropped
+            to the positions on which the convolution's outputs lie. Defaults to
+            `"same"`.
+        dilation_rate: int or pair of ints, of the convolution. Defaults to `1`.
+        data_format: `"channels_last"` or `"channels_first"`. Defaults to the one of
+            the Keras configuration.
+        activation: activation of the concatenated output. Defaults to none.
+        use_bias: bool, whether the convolution and the 1x1 convolutions for queries,
+            keys, values and output have biases. Defaults to `True`.
+        num_heads: int, the attention heads (N_h), must divide both depths. Defaults to
+            `8`.
+        key_depth: int, the channels of queries and of keys over all heads (d_k).
+            Defaults to the paper's choice, see `attention_depths`.
+        value_depth: int, the channels of the attention's output over all heads (d_v).
+            With `value_depth=filters` there is no convolution. Defaults to the paper's
+            choice.
         position_encoding: `"relative"` (learned embeddings of the distance along each
             axis), `"none"`, `"sine"` (added to the attention's input) or
-            `"coordconv"` (coordinates as two more input channels).
+            `"coordconv"` (coordinates as two more input channels). Defaults to
+            `"relative"`.
         attention_downsampling: 1, or 2 to attend at half resolution: average pooling
-            before, bilinear resizing after.
-        max_size: int or pair, the largest height and width of the input. Needed for
-            relative embeddings where the input size is None when the layer is built.
-        on_larger_input: what to do with a larger input than the embeddings were
-            built for: `"raise"`, or `"resize"` to interpolate them. A smaller input
-            uses the embeddings of the distances it has.
+            before, linear interpolation after. Defaults to `1`.
+        max_size: int or pair of ints, the largest height and width of the input.
+            Needed for relative embeddings if the input size is None at build time.
+        on_larger_input: `"raise"`, or `"resize"` to interpolate relative embeddings
+            for a larger input than they were built for. A smaller input uses the
+            embeddings of the distances it has. Defaults to `"raise"`.
         implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
-            with height times width and not with its square), or `"auto"`.
-        relative_initializer: initializer of the relative embeddings. Left out, normal
-            with the standard deviation (d_k / N_h)^-0.5.
+            with height times width and not with its square), or `"auto"`. Defaults to
+            `"auto"`.
         **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and
-            `constraint`, and what every Keras layer takes.
+            `constraint`, and the arguments of `keras.layers.Layer`.
+            `relative_initializer` defaults to a normal distribution with standard
+            deviation (d_k / N_h)^-0.5.
 
     Call arguments:
         inputs: tensor of rank 4.
-        return_attention_scores: bool, whether to return the scores too; they are
-            computed by the `"listing"` implementation.
+        return_attention_scores: bool, whether to return the scores too. They are
+            computed by the `"listing"` implementation. Defaults to `False`.
 
     Input shape:
         `(batch, height, width, channels)`, or `(batch, channels, height, width)` with
@@ -169,16 +250,15 @@ class AugmentedConv2D(AugmentedConv):
 
     Output shape:
         That of `Conv2D` with the same arguments: the convolution's channels first, then
-        the attention's. The scores are `(batch, num_heads, queries, keys)`, positions
-        row by row of the attended map.
+        the attention's. Scores are `(batch, num_heads, queries, keys)`, positions row
+        by row of the attended map.
 
     Raises:
         ValueError: if an argument is out of range, a depth is not divisible by
             `num_heads`, or an input is larger than the embeddings were built for.
 
     Reference:
-
-    - [Bello et al., 2019](https://arxiv.org/abs/1904.09925), section 3.
+        - [Bello et al., 2019](https://arxiv.org/abs/1904.09925), section 3.
 
     Example:
 
@@ -189,16 +269,15 @@ class AugmentedConv2D(AugmentedConv):
     (TensorShape([2, 14, 10, 64]), TensorShape([2, 4, 140, 140]))
     """
 
-    axes = ("height", "width")
+    attention_class = SelfAttention2D
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class AugmentedConv1D(AugmentedConv):
     """1D convolution augmented with relative self-attention.
 
-    `AugmentedConv2D` for sequences: one axis, one table of relative embeddings,
+    `AugmentedConv2D` for sequences: its attention is a `SelfAttention1D` with one table
     `relative_length` (2L-1, key_depth / num_heads). Sizes are ints or tuples of one.
-    `"auto"` is the listing here.
 
     Input shape:
         `(batch, length, channels)`, or `(batch, channels, length)` with
@@ -213,4 +292,4 @@ class AugmentedConv1D(AugmentedConv):
     (2, 100, 32)
     """
 
-    axes = ("length",)
+    attention_class = SelfAttention1D

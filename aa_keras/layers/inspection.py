@@ -35,21 +35,17 @@ def attention_layers(model) -> dict[str, SelfAttention]:
 
 
 def _search(parent, path, found, seen):
-    candidates = sublayers(parent) if path or not _is_attention(parent) else [parent]
-    for layer in candidates:
+    for layer in sublayers(parent):
         if id(layer) in seen:
             continue
         seen.add(id(layer))
         inner = (*path, layer.name)
-        if _is_attention(layer):
-            attention = getattr(layer, "attention", layer)
-            found["/".join(inner)] = attention
+        if isinstance(layer, AugmentedConv):
+            found["/".join(inner)] = layer.attention
+        elif isinstance(layer, SelfAttention):
+            found["/".join(inner)] = layer
         else:
             _search(layer, inner, found, seen)
-
-
-def _is_attention(layer):
-    return isinstance(layer, (SelfAttention, AugmentedConv))
 
 
 def record_projections(

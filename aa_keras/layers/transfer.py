@@ -3,19 +3,21 @@
 import keras
 
 from aa_keras.layers.attention.resampling import fit_table
+from aa_keras.layers.augmented_conv import AugmentedConv
+from aa_keras.layers.inspection import attention_layers
 from aa_keras.layers.self_attention import SelfAttention
 
 
-def resize_relative_embeddings(model, input_size):
+def resize_relative_embeddings(model, input_size) -> keras.Model:
     """Returns the model rebuilt for another input size, with its weights.
 
     Relative embeddings of a larger map are interpolated between those of the old one
-    (distance 0 and the largest distance keep their embeddings); a smaller map keeps
+    (distance 0 and the largest distance keep their embeddings). A smaller map keeps
     the embeddings of the distances it has. All other weights are copied. The given
-    model is left as it is; the new one is not compiled.
+    model does not change; the new one is not compiled.
 
     Args:
-        model: functional or Sequential model with one input.
+        model: `keras.Model`, functional or Sequential, with one input.
         input_size: int or sequence of ints, one for each axis of the input: (height,
             width) for images.
 
@@ -23,8 +25,8 @@ def resize_relative_embeddings(model, input_size):
         A model of the same layers and names.
 
     Raises:
-        ValueError: if the model has several inputs, or attention inside of a nested
-            model. Build such a model at the new size and use `copy_weights`.
+        ValueError: if the model has several inputs, or attention in a nested model.
+            Build such a model at the new size and use `copy_weights`.
 
     Example:
 
@@ -40,22 +42,22 @@ def resize_relative_embeddings(model, input_size):
         raise ValueError(
             f"input_size must be {rank} positive integers; received {input_size!r}"
         )
-    attention = [layer for layer in model.layers if isinstance(layer, SelfAttention)]
-    for layer in model.layers:
-        inner = layer._flatten_layers(include_self=False)
-        if any(isinstance(sublayer, SelfAttention) for sublayer in inner):
-            raise ValueError(
-                f"model must not nest attention in another layer; received {layer.name}"
-                ": build the model at the new size and use copy_weights"
-            )
-    if attention and attention[0].data_format == "channels_first":
+    kinds = (AugmentedConv, SelfAttention)
+    attending = [layer for layer in model.layers if isinstance(layer, kinds)]
+    if len(attending) < len(attention_layers(model)):
+        raise ValueError(
+            "model must not nest attention in another layer; received "
+            f"{', '.join(attention_layers(model))}: build the model at the new size "
+            "and use copy_weights"
+        )
+    if attending and attending[0].data_format == "channels_first":
         shape = (old.shape[1], *size)
     else:
         shape = (*size, old.shape[-1])
 
     def clone(layer):
         config = layer.get_config()
-        if isinstance(layer, SelfAttention):
+        if isinstance(layer, kinds):
             config["max_size"] = None  # the input size is known
         return type(layer).from_config(config)
 
@@ -66,13 +68,14 @@ def resize_relative_embeddings(model, input_size):
     return resized
 
 
-def copy_weights(source, target):
-    """Copies all weights between models that differ in their input size alone.
+def copy_weights(source, target) -> None:
+    """Copies all weights between models that differ only in their input size.
+
+    Relative embeddings are resized as in `resize_relative_embeddings`.
 
     Args:
-        source: a built Keras model or layer.
-        target: a built Keras model or layer of the same layers in the same order.
-            Its relative embeddings are resized as in `resize_relative_embeddings`.
+        source: built Keras model or layer.
+        target: built Keras model or layer with the same layers in the same order.
 
     Raises:
         ValueError: if the weights do not correspond; `target` is then unchanged.

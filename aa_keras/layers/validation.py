@@ -46,8 +46,7 @@ def head_depth(name, depth, num_heads):
     return depth
 
 
-def fresh_initializer(initializer):
-    """A copy that draws its own values; one shared instance would repeat them."""
-    if isinstance(initializer, keras.initializers.Initializer):
-        return initializer.clone()
-    return initializer
+def data_format(value):
+    """Returns `value`, for None the data format of the Keras configuration."""
+    value = value or keras.config.image_data_format()
+    return one_of("data_format", value, ("channels_last", "channels_first"))

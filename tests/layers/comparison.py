@@ -68,32 +68,33 @@ def randomize(layer, seed=1):
 def reference_of(layer, x):
     """The reference's output and scores for the weights of a built layer."""
 
+    attention = layer.attention
+
     def pair(convolution):
-        kernel = ops.convert_to_numpy(convolution.kernel)
-        bias = ops.convert_to_numpy(convolution.bias) if layer.use_bias else None
-        return kernel, bias
+        kernel, *bias = convolution.get_weights()
+        return kernel, bias[0] if bias else None
 
     weights = {
-        "qkv": pair(layer.qkv),
-        "output_projection": pair(layer.output_projection),
+        "qkv": pair(attention.qkv),
+        "output_projection": pair(attention.output_projection),
     }
     if layer.convolution is not None:
         weights["convolution"] = pair(layer.convolution)
-    if layer.position_encoding == "relative":
-        tables = [getattr(layer, f"relative_{axis}") for axis in layer.axes]
+    if attention.position_encoding == "relative":
+        tables = [getattr(attention, f"relative_{axis}") for axis in attention.axes]
         weights["tables"] = [ops.convert_to_numpy(table) for table in tables]
     first = layer.data_format == "channels_first"
     output, scores = reference.augmented_conv(
         np.moveaxis(x, 1, -1) if first else x,
         weights,
-        layer.num_heads,
-        layer.key_depth,
+        attention.num_heads,
+        attention.key_depth,
         layer.kernel_size,
         layer.strides,
         layer.padding,
         layer.dilation_rate,
-        layer.position_encoding,
-        layer.attention_downsampling,
+        attention.position_encoding,
+        attention.attention_downsampling,
     )
     return (np.moveaxis(output, -1, 1) if first else output), scores
 
@@ -125,7 +126,7 @@ def compare_fit(size, jit_compile="auto"):
     layer = AugmentedConv2D(**DEFAULTS, implementation="fused")
     model = keras.Sequential([keras.Input((*size, 3)), layer])
     twin = keras.models.clone_model(model)
-    twin.layers[0].implementation = "listing"
+    twin.layers[0].attention.implementation = "listing"
     before = model.get_weights()
     twin.set_weights(before)
     x, y = draw((4, *size, 3)), draw((4, *size, 13), seed=9)

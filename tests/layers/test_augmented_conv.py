@@ -240,7 +240,7 @@ def test_self_attention_is_the_attention_of_the_convolution():
     randomize(whole)
     branch = SelfAttention2D(6, 10, num_heads=2)
     branch.build(x.shape)
-    branch.set_weights(whole.get_weights()[: len(branch.weights)])
+    branch.set_weights(whole.attention.get_weights())
     np.testing.assert_allclose(branch(x), whole(x)[..., 7:], atol=1e-6)
 
 
@@ -267,14 +267,14 @@ def test_backends(backend):
 
 def test_default_depths_are_the_papers():
     layer = AugmentedConv2D(64, 3)
-    assert (layer.key_depth, layer.value_depth) == (160, 8)
-    assert AugmentedConv1D(256, 3, num_heads=4).key_depth == 80
+    assert (layer.attention.key_depth, layer.attention.value_depth) == (160, 8)
+    assert AugmentedConv1D(256, 3, num_heads=4).attention.key_depth == 80
     layer.build((None, 14, 14, 32))
-    table = ops.convert_to_numpy(layer.relative_height)
+    table = ops.convert_to_numpy(layer.attention.relative_height)
     assert table.shape == (27, 20)
     assert abs(table.mean()) < 0.05
     assert table.std() == pytest.approx(20**-0.5, rel=0.15)
-    assert not np.allclose(table, ops.convert_to_numpy(layer.relative_width))
+    assert not np.allclose(table, ops.convert_to_numpy(layer.attention.relative_width))
 
 
 def test_reference_agrees_on_a_built_layer_after_a_fit_step():

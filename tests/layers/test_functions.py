@@ -8,7 +8,7 @@ from aa_keras.layers import attention_depths
 from aa_keras.layers.attention.fused import relative_windows
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.relative_logits import rel_to_abs, relative_logits
-from aa_keras.layers.attention.resampling import fit_table, resize_axis
+from aa_keras.layers.attention.resampling import fit_table, halve, undo_halving
 from tests import reference
 from tests.layers.comparison import draw
 
@@ -57,11 +57,24 @@ def test_fit_table():
         np.testing.assert_allclose(unknown, fit_table(table, length, "resize"))
 
 
-@pytest.mark.parametrize(("old", "new"), [(4, 8), (4, 7), (1, 3), (5, 5)])
-def test_resize_axis(old, new):
-    x = draw((2, old, 3, 4))
-    expected = reference.resize(x, (new, 3))
-    np.testing.assert_allclose(resize_axis(x, 1, new), expected, atol=1e-6)
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("size", [(12, 9), (7, 10), (1, 2)])
+def test_upsampling_undoes_the_pooling(size, strides):
+    """Numbers that grow evenly with the position arrive where they came from."""
+    rows, columns = np.meshgrid(*map(np.arange, size), indexing="ij")
+    x = np.stack([rows, columns], axis=-1).astype("float32")[None]
+    x = np.concatenate([x, draw((1, *size, 2))], axis=-1)
+    sampled = halve(x)[:, :: strides[0], :: strides[1]]
+    outputs = ops.convert_to_numpy(undo_halving(sampled, size, strides))
+    expected = reference.upsample(ops.convert_to_numpy(sampled), size, strides)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    # In the interior; at the border windows are cut and values repeat.
+    for axis, (length, stride) in enumerate(zip(size, strides, strict=True)):
+        values = np.moveaxis(outputs[0, ..., axis], axis, 0)
+        for index, value in enumerate(values):
+            centre = reference.window_centre(index, length, stride)
+            if 2 * stride <= centre < length - 2 * stride - 1:
+                np.testing.assert_allclose(value, centre, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ def test_configuration_is_plain_json():
     assert config["kernel_regularizer"]["config"] == {"l2": 0.5}
     again = AugmentedConv2D.from_config(config)
     assert again.get_config() == layer.get_config()
-    assert again.relative_initializer.get_config() == {}
+    assert again.attention.relative_initializer.get_config() == {}
 
 
 def test_every_weight_of_the_contract():
@@ -84,12 +84,12 @@ def test_every_weight_of_the_contract():
         weight.path.split("/", 1)[1]: tuple(weight.shape) for weight in layer.weights
     }
     assert shapes == {
-        "relative_height": (13, 5),
-        "relative_width": (9, 5),
-        "qkv/kernel": (1, 1, 3, 26),
-        "qkv/bias": (26,),
-        "output_projection/kernel": (1, 1, 6, 6),
-        "output_projection/bias": (6,),
+        "attention/relative_height": (13, 5),
+        "attention/relative_width": (9, 5),
+        "attention/qkv/kernel": (1, 1, 3, 26),
+        "attention/qkv/bias": (26,),
+        "attention/output_projection/kernel": (1, 1, 6, 6),
+        "attention/output_projection/bias": (6,),
         "convolution/kernel": (3, 3, 3, 7),
         "convolution/bias": (7,),
     }
@@ -105,7 +105,7 @@ def test_regularizers_and_constraints_reach_their_weights():
     )
     layer.build((None, 7, 5, 3))
     assert len(layer.losses) == 5  # two tables, three kernels
-    assert layer.relative_width.constraint is not None
+    assert layer.attention.relative_width.constraint is not None
 
 
 def test_scores_in_a_functional_model():

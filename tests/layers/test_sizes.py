@@ -75,8 +75,8 @@ def test_a_larger_input_resizes_on_request(implementation):
     layer.build((None, 5, 7, 4))
     randomize(layer)
     x = draw((2, 8, 7, 4))
-    tables = [ops.convert_to_numpy(layer.relative_height)]
-    tables.append(ops.convert_to_numpy(layer.relative_width))
+    tables = [ops.convert_to_numpy(layer.attention.relative_height)]
+    tables.append(ops.convert_to_numpy(layer.attention.relative_width))
     # Distances -7 to 7 read the rows of -4 to 4.
     at = np.linspace(0, 8, 15)
     tables[0] = np.stack(
@@ -196,8 +196,8 @@ def test_resize_relative_embeddings_keeps_what_it_can():
     for old, new in zip(model.weights, larger.weights, strict=True):
         if "relative" not in old.name:
             np.testing.assert_array_equal(old, new)
-    old = ops.convert_to_numpy(model.get_layer("first").relative_height)
-    new = ops.convert_to_numpy(larger.get_layer("first").relative_height)
+    old = ops.convert_to_numpy(model.get_layer("first").attention.relative_height)
+    new = ops.convert_to_numpy(larger.get_layer("first").attention.relative_height)
     assert old.shape == (13, 5)
     assert new.shape == (19, 5)
     # 7 rows and 10 rows: every third new distance stands on every second old one.
@@ -225,8 +225,8 @@ def test_resize_of_a_branched_model_of_unknown_size():
     x = keras.layers.Add()([x, keras.layers.Conv2D(13, 1)(image)])
     model = keras.Model(image, keras.layers.GlobalMaxPooling2D()(x))
     resized = resize_relative_embeddings(model, (12, 7))
-    assert resized.layers[1].relative_height.shape == (23, 5)
-    assert resized.layers[1].relative_width.shape == (13, 5)
+    assert resized.layers[1].attention.relative_height.shape == (23, 5)
+    assert resized.layers[1].attention.relative_width.shape == (13, 5)
     with pytest.raises(ValueError, match="input_size"):
         resize_relative_embeddings(model, (12, 7, 3))
     nested = keras.Sequential([keras.Input((9, 9, 3)), model])

@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from keras import ops
 
-from aa_keras.layers.attention.resampling import wide_float
 from aa_keras.layers.attention.tiling import Parts, map_blocks, plan_grid
 
 # Upper bounds for the logits of a block and for the relative terms of a chunk of
@@ -161,7 +160,7 @@ def _scores(parts, form):
     logits = ops.matmul(_flat(q), ops.swapaxes(k, 1, 2))
     if terms:
         logits = _add_terms(logits, [_flat(term) for term in terms], form)
-    return ops.cast(ops.softmax(ops.cast(logits, wide_float(k.dtype))), k.dtype)
+    return ops.softmax(logits)
 
 
 def _add_terms(logits, terms, form):

@@ -9,7 +9,6 @@ import math
 from keras import ops
 
 from aa_keras.layers.attention.relative_logits import relative_logits
-from aa_keras.layers.attention.resampling import wide_float
 
 
 def split_heads(x, num_heads):
@@ -43,6 +42,5 @@ def listing_attention(q, k, v, size, tables):
     # The scaled queries enter the relative logits too: (QK^T + S_H + S_W) / sqrt(D).
     q = q * q.shape[-1] ** -0.5
     logits = ops.matmul(q, ops.swapaxes(k, 2, 3)) + relative_logits(q, size, tables)
-    scores = ops.softmax(ops.cast(logits, wide_float(v.dtype)))
-    scores = ops.cast(scores, v.dtype)
+    scores = ops.softmax(logits)
     return ops.matmul(scores, v), scores

@@ -1,16 +1,48 @@
-"""Encodings of absolute positions, the paper's alternatives to relative logits."""
+"""Position encodings of the attention. A new one is a function and a line in the table.
+
+Shape letters: B batch, `*size` the lengths of the attended axes, C channels.
+"""
 
 import math
+from collections.abc import Callable
+from typing import NamedTuple
 
 from keras import ops
+
+
+class PositionEncoding(NamedTuple):
+    """What a position encoding does.
+
+    Args:
+        encode: function of the attention's input (B, *size, C), called before queries,
+            keys and values are projected. It may add channels.
+        has_tables: bool, whether the logits contain relative terms from tables.
+    """
+
+    encode: Callable = lambda x: x
+    has_tables: bool = False
+
+
+def add_sines(x):
+    """Adds `sine_encoding` to x."""
+    _, *size, channels = ops.shape(x)
+    return x + ops.cast(sine_encoding(size, channels), x.dtype)
+
+
+def append_coordinates(x):
+    """Appends `coordinate_encoding` to x, one channel for each axis."""
+    batch, *size, _ = ops.shape(x)
+    coordinates = ops.cast(coordinate_encoding(size), x.dtype)
+    coordinates = ops.broadcast_to(coordinates, (batch, *size, len(size)))
+    return ops.concatenate([x, coordinates], axis=-1)
 
 
 def sine_encoding(size, channels):
     """Sines and cosines of the position along each axis.
 
-    Every axis gets an equal share of the channels, height first; within a share the
-    sines of all wavelengths, then the cosines, wavelengths from 2 pi to 20000 pi in
-    a geometric series. Channels that do not divide evenly stay 0.
+    Every axis gets an equal share of the channels, height first. A share holds the
+    sines of all wavelengths, then the cosines. Wavelengths are a geometric series from
+    2 pi to 20000 pi. Channels that do not divide evenly stay 0.
 
     Args:
         size: sequence of axis lengths, ints or scalar tensors.
@@ -19,7 +51,8 @@ def sine_encoding(size, channels):
     Returns:
         float32 tensor (*size, channels).
 
-    Reference: Vaswani et al. 2017, section 3.5; Parmar et al. 2018, section 3.1.
+    Reference:
+        - Vaswani et al. 2017, section 3.5; Parmar et al. 2018, section 3.1.
     """
     num_waves = channels // (2 * len(size))
     if num_waves == 0:
@@ -50,8 +83,9 @@ def coordinate_encoding(size):
     Returns:
         float32 tensor (*size, len(size)), height first; 0 on an axis of length 1.
 
-    Reference: Liu et al. 2018, "An intriguing failing of convolutional neural
-    networks and the CoordConv solution".
+    Reference:
+        - Liu et al. 2018, "An intriguing failing of convolutional neural networks and
+          the CoordConv solution".
     """
     axes = []
     for length in size:
@@ -59,3 +93,12 @@ def coordinate_encoding(size):
         doubled = 2 * ops.arange(length, dtype="float32")
         axes.append((doubled - ops.cast(length - 1, "float32")) / last)
     return ops.stack(ops.meshgrid(*axes, indexing="ij"), axis=-1)
+
+
+ENCODINGS = {
+    "relative": PositionEncoding(has_tables=True),
+    "none": PositionEncoding(),
+    "sine": PositionEncoding(add_sines),
+    "coordconv": PositionEncoding(append_coordinates),
+}
+POSITION_ENCODINGS = tuple(ENCODINGS)

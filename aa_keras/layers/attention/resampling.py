@@ -26,17 +26,6 @@ def interpolation_matrix(coordinates, length):
     return ops.relu(1 - ops.abs(coordinates[:, None] - rows))
 
 
-def resize_axis(x, axis, length):
-    """Resizes one axis linearly, half-pixel centres, edges repeated."""
-    dtype = wide_float(x.dtype)
-    old = ops.shape(x)[axis]
-    scale = ops.cast(old, dtype) / ops.cast(length, dtype)
-    coordinates = (ops.arange(length, dtype=dtype) + 0.5) * scale - 0.5
-    coordinates = ops.clip(coordinates, 0, ops.cast(old - 1, dtype))
-    matrix = ops.cast(interpolation_matrix(coordinates, old), x.dtype)
-    return ops.moveaxis(ops.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
-
-
 def fit_table(table, length, on_larger="raise"):
     """Relative embeddings for an axis of `length` from a table built for another.
 
@@ -96,3 +85,38 @@ def halve(x):
     inside = ops.pad(ops.ones((1, *size, 1), dtype=x.dtype), padding)
     total = ops.average_pool(ops.pad(x, padding), 3, 2, data_format="channels_last")
     return total / ops.average_pool(inside, 3, 2, data_format="channels_last")
+
+
+def undo_halving(x, size, strides):
+    """Brings a result of a halved map back to the resolution of the map, linearly.
+
+    Outputs lie where those of a 3-wide "same" convolution with `strides` do, and so do
+    the cells of the halved map with stride 2. The result has every `strides`-th cell.
+    Beyond the first and the last cell their values repeat.
+
+    Args:
+        x: tensor (B, *ceil(ceil(size / 2) / strides), C).
+        size: sequence of ints or scalar tensors, the lengths before `halve`.
+        strides: sequence of ints.
+
+    Returns:
+        Tensor (B, *ceil(size / strides), C).
+    """
+    dtype = wide_float(x.dtype)
+    for axis, (length, stride) in enumerate(zip(size, strides, strict=True), start=1):
+        num_cells = ops.shape(x)[axis]
+        offset = ops.cast(
+            _first_centre(length, stride) - _first_centre(length, 2), dtype
+        )
+        positions = ops.arange(-(-length // stride), dtype=dtype) * stride + offset
+        coordinates = positions / (2 * stride)
+        coordinates = ops.clip(coordinates, 0, ops.cast(num_cells - 1, dtype))
+        matrix = ops.cast(interpolation_matrix(coordinates, num_cells), x.dtype)
+        x = ops.moveaxis(ops.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
+    return x
+
+
+def _first_centre(length, stride):
+    """Where the centre of the first 3-wide "same" window lies."""
+    padding = (-(-length // stride) - 1) * stride + 3 - length
+    return 1 - (max if isinstance(length, int) else ops.maximum)(padding, 0) // 2

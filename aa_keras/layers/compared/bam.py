@@ -4,28 +4,30 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.sublayers import build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class BAM(layers.Layer):
-    """Adds to a feature map its product with one map of channels plus positions.
+    """Adds to a feature map its product with a gate of channels plus positions.
 
     `outputs = inputs + inputs * sigmoid(channel(inputs) + spatial(inputs))`, where
     `channel` is a hidden layer on the mean over height and width, and `spatial` is a
     1x1 convolution to fewer channels, two dilated 3x3 convolutions and a 1x1
     convolution to one channel. Both end in batch normalisation; all but the last layer
-    of each have a ReLU, as in the authors' code (the paper's equations leave it out).
+    of each have a ReLU, as in the authors' code (the paper's equations omit it).
 
     Args:
-        ratio: int, the channels over those of the hidden layers.
-        dilation_rate: int, dilation of the 3x3 convolutions.
-        momentum: float, momentum of the batch normalisation.
-        kernel_initializer: initializer of all kernels.
+        ratio: int, the channels over those of the hidden layers. Defaults to `16`.
+        dilation_rate: int, the dilation of the 3x3 convolutions. Defaults to `4`.
+        momentum: float, the momentum of the batch normalisation. Defaults to `0.9`.
+        kernel_initializer: initializer of all kernels. Defaults to `"he_normal"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Call arguments:
-        inputs: the feature map.
+        inputs: tensor, the feature map.
         training: bool, whether batch normalisation uses the batch's statistics.
+            Defaults to `None`, as in `keras.layers.BatchNormalization`.
 
     Input shape:
         `(batch, height, width, channels)`
@@ -83,30 +85,36 @@ class BAM(layers.Layer):
                 shape = layer.compute_output_shape(shape)
 
     def _dense(self, units, activation, name):
-        return layers.Dense(
+        return build_sublayer(
+            self,
+            layers.Dense,
             units,
             activation=activation,
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
-            dtype=self.dtype_policy,
+            kernel_initializer=self.kernel_initializer,
             name=name,
         )
 
     def _convolution(self, filters, kernel_size, dilation_rate, activation, name):
-        return layers.Conv2D(
+        return build_sublayer(
+            self,
+            layers.Conv2D,
             filters,
             kernel_size,
             padding="same",
             dilation_rate=dilation_rate,
             activation=activation,
             data_format="channels_last",
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
-            dtype=self.dtype_policy,
+            kernel_initializer=self.kernel_initializer,
             name=name,
         )
 
     def _normalization(self, name):
-        return layers.BatchNormalization(
-            momentum=self.momentum, epsilon=1e-5, dtype=self.dtype_policy, name=name
+        return build_sublayer(
+            self,
+            layers.BatchNormalization,
+            momentum=self.momentum,
+            epsilon=1e-5,
+            name=name,
         )
 
     def call(self, inputs, training=None):

@@ -4,20 +4,22 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.sublayers import build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class CBAM(layers.Layer):
-    """Weighs the channels, then the positions, of a feature map.
+    """Scales the channels, then the positions, of a feature map by gates.
 
     Channels: `x = inputs * sigmoid(f(mean(inputs)) + f(max(inputs)))` over height and
     width, with one `f(y) = W_2 relu(W_1 y)` for both. Positions:
     `outputs = x * sigmoid(convolution([mean(x), max(x)]))` over the channels.
 
     Args:
-        ratio: int, the channels over the units of the hidden layer of `f`.
-        kernel_size: int, size of the spatial convolution.
-        kernel_initializer: initializer of all kernels.
+        ratio: int, the channels over the units of the hidden layer of `f`. Defaults to
+            `16`.
+        kernel_size: int, the size of the spatial convolution. Defaults to `7`.
+        kernel_initializer: initializer of all kernels. Defaults to `"he_normal"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -50,27 +52,26 @@ class CBAM(layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         squeezed = max(channels // self.ratio, 1)
-        common = {"use_bias": False, "dtype": self.dtype_policy}
-        self.squeeze = layers.Dense(
+        common = {"use_bias": False, "kernel_initializer": self.kernel_initializer}
+        self.squeeze = build_sublayer(
+            self,
+            layers.Dense,
             squeezed,
             activation="relu",
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
             name="squeeze",
             **common,
         )
-        self.excite = layers.Dense(
-            channels,
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
-            name="excite",
-            **common,
+        self.excite = build_sublayer(
+            self, layers.Dense, channels, name="excite", **common
         )
-        self.spatial = layers.Conv2D(
+        self.spatial = build_sublayer(
+            self,
+            layers.Conv2D,
             1,
             self.kernel_size,
             padding="same",
             activation="sigmoid",
             data_format="channels_last",
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
             name="spatial",
             **common,
         )

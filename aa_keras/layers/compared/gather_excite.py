@@ -8,16 +8,15 @@ from aa_keras.layers import validation
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class GatherExcite(layers.Layer):
-    """Weighs each value by the sigmoid of the average of its surroundings.
+    """Scales each value by the sigmoid of the average of its surroundings.
 
     The variant of Gather-Excite that has no parameters. With a finite extent `e` the
-    gathering is average pooling over windows of 2e - 1 with stride e (border windows
-    average the pixels that exist), and the result is brought back to the input's size
-    by its nearest neighbours.
+    averages are pooled over windows of 2e - 1 with stride e (border windows average the
+    pixels that exist) and resized to the input by nearest neighbours.
 
     Args:
-        extent: int, `e`; or `None` for the whole image, the setting that the authors
-            found best.
+        extent: int, `e`, or `None` for the whole image, which the authors found best.
+            Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:

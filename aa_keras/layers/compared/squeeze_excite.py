@@ -4,22 +4,23 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.sublayers import build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class SqueezeExcite(layers.Layer):
-    """Weighs each channel by a number that its whole image decides.
+    """Scales each channel by a gate computed from the whole image.
 
     `outputs = inputs * sigmoid(W_2 relu(W_1 mean(inputs)))`, the mean taken over
     height and width.
 
     Args:
-        ratio: int, the channels over the units of the hidden layer.
-        squeezed_filters: int, units of the hidden layer; the default is the channels
+        ratio: int, the channels over the units of the hidden layer. Defaults to `16`.
+        squeezed_filters: int, the units of the hidden layer. Defaults to the channels
             divided by `ratio`, at least 1.
-        use_bias: bool, whether `W_1` and `W_2` have biases. The counts of the
-            attention-augmentation paper's Table 3 fit none; MnasNet has them.
-        kernel_initializer: initializer of both kernels.
+        use_bias: bool, whether `W_1` and `W_2` have biases. MnasNet has them; the
+            counts of the paper's Table 3 match only without. Defaults to `False`.
+        kernel_initializer: initializer of both kernels. Defaults to `"he_normal"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
@@ -65,12 +66,13 @@ class SqueezeExcite(layers.Layer):
         self.excite.build((None, squeezed))
 
     def _dense(self, units, activation, name):
-        return layers.Dense(
+        return build_sublayer(
+            self,
+            layers.Dense,
             units,
             activation=activation,
             use_bias=self.use_bias,
-            kernel_initializer=validation.fresh_initializer(self.kernel_initializer),
-            dtype=self.dtype_policy,
+            kernel_initializer=self.kernel_initializer,
             name=name,
         )
 
