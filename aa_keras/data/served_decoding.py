@@ -30,7 +30,7 @@ def read_picture(path, channels) -> tf.Tensor:
     """
     try:
         # A tensor, because a value of Python would be traced again for each file.
-        return _decode(tf.constant(Path(path).read_bytes()), channels)
+        return decode_in_graph(tf.constant(Path(path).read_bytes()), channels)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except tf.errors.InvalidArgumentError as error:
@@ -87,7 +87,7 @@ def decode_picture(encoded, channels) -> tf.Tensor:
 
 
 # In a graph, `tf.cond` computes only the branch that is needed.
-_decode = tf.function(decode_picture, autograph=False)
+decode_in_graph = tf.function(decode_picture, autograph=False)
 
 
 def _png_size(encoded):
