@@ -1,8 +1,9 @@
 """Random changes to training images, each a pure function of images and a seed.
 
-A change takes a whole batch, which costs far less for small images than one call for
-each. The crop of the Inception papers selects a window before an image is decoded, so
-that only the window is decoded.
+Images are (batch, height, width, channels), a seed is integers of shape (2,). A change
+takes a whole batch, which costs far less for small images than one call for each. The
+crop of the Inception papers selects a window before an image is decoded, so that only
+the window is decoded.
 """
 
 from collections.abc import Callable
@@ -12,13 +13,7 @@ import tensorflow as tf
 
 
 def pad_and_crop(images, seed, *, padding) -> tf.Tensor:
-    """Pads with zeros on every side and crops the original size at a random place.
-
-    Args:
-        images: tensor (batch, height, width, channels).
-        seed: integers of shape (2,).
-        padding: int, pixels on each side.
-    """
+    """Pads every side with zeros and crops the original size at a random place."""
     batch, height, width = tf.unstack(tf.shape(images)[:3])
     padded = tf.pad(images, [[0, 0], [padding, padding], [padding, padding], [0, 0]])
     corners = tf.random.stateless_uniform(
@@ -39,10 +34,6 @@ def flip(images, seed) -> tf.Tensor:
 
 def inception_window(shape, seed) -> tf.Tensor:
     """Selects a window of 8 to 100 % of the area and aspect ratio 3/4 to 4/3.
-
-    Args:
-        shape: integers (height, width, channels).
-        seed: integers of shape (2,).
 
     Returns:
         Integers (y, x, height, width); the whole image if ten attempts fail.

@@ -14,26 +14,26 @@ def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Datase
     )
 
 
-def decoded(source, records: tf.data.Dataset, window=None) -> tf.data.Dataset:
-    """Decodes the `image` of records; `source.corrupt_images` rules broken pictures.
+def decoded(records, channels, corrupt_images, window=None) -> tf.data.Dataset:
+    """Decodes the `image` of records, as `Source.records` returns them.
 
     Args:
-        source: a `Source` of records.
-        records: a `tf.data.Dataset`, as `source.records` returns it.
+        records: a `tf.data.Dataset` of dictionaries.
+        channels: int, 1 for gray, 3 for RGB.
+        corrupt_images: str, `"stop"` or `"skip"`.
         window: callable, a function of a record and the shape of its image that
             returns the part to decode. Defaults to the whole image.
     """
 
     def pixels(record):
-        part = None
-        if window:
-            part = window(record, decoding.shape(record["image"], source.channels))
-        return decoding.decode(record["image"], source.channels, part)
+        shape = window and decoding.shape(record["image"], channels)
+        part = window and window(record, shape)
+        return decoding.decode(record["image"], channels, part)
 
     def decode(record):
-        nothing = tf.zeros((0, 0, source.channels), tf.uint8)
+        nothing = tf.zeros((0, 0, channels), tf.uint8)
         image = decoding.attempt(pixels, record, nothing)
-        usable = decoding.require(image, record["name"], source.corrupt_images)
+        usable = decoding.require(image, record["name"], corrupt_images)
         return {**record, "image": image, "usable": usable}
 
     return map_in_order(records, decode).filter(lambda record: record["usable"])

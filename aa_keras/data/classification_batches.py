@@ -17,8 +17,8 @@ state: a run that resumes at epoch 7 sees the same images as an uninterrupted on
 import tensorflow as tf
 
 from aa_keras.data import batches
-from aa_keras.data.batches import check_num_batches
 from aa_keras.data.augmentation import AUGMENTATIONS
+from aa_keras.data.batches import check_num_batches
 
 
 def build_training(
@@ -114,7 +114,9 @@ def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dat
         examples = tf.data.Dataset.from_tensor_slices(source.arrays(split))
     else:  # images of several sizes, which only fit into a batch after resizing
         examples = batches.map_in_order(
-            batches.decoded(source, source.records(split, None)),
+            batches.decoded(
+                source.records(split, None), source.channels, source.corrupt_images
+            ),
             lambda record: (resize(record["image"]), record["label"]),
         )
     examples = batches.map_in_order(examples.batch(batch_size), finish)
@@ -140,7 +142,9 @@ def _decoded_batches(source, records, window, batch_size, preprocessing):
         lambda position, record: {**record, "position": position}
     )
     return batches.map_in_order(
-        batches.decoded(source, records, window).repeat(),  # as in _rows
+        batches.decoded(
+            records, source.channels, source.corrupt_images, window
+        ).repeat(),  # as in _rows
         lambda record: (preprocessing.resize(record["image"]), record["label"]),
     ).batch(batch_size, drop_remainder=True)
 

@@ -43,13 +43,7 @@ def measure(batches, preprocessing) -> dict[str, float]:
         boxes = preprocessing.to_original(predictions["boxes"], sizes)
         predictions = {"boxes": boxes, **{k: predictions[k] for k in _PREDICTED}}
         for image, predicted in zip(_rows(targets), _rows(predictions), strict=True):
-            images.append(
-                {
-                    "id": int(image["image_id"]),
-                    "height": int(image["height"]),
-                    "width": int(image["width"]),
-                }
-            )
+            images.append({"id": int(image["image_id"])})
             objects += _objects(image)
             detections += _detections(image["image_id"], predicted)
     if not images:

@@ -6,7 +6,7 @@ boxes of a network's input are (left, top, right, bottom) in pixels.
 
 import tensorflow as tf
 
-from aa_keras.data.preprocessing import DetectionPreprocessing, scaled_size
+from aa_keras.data.preprocessing import scaled_size
 
 AUGMENTATIONS = ("none", "flip", "scale_jitter")
 
@@ -19,7 +19,7 @@ def augment(name, image, boxes, preprocessing, scale_range, seed) -> tuple:
         image: tensor (height, width, channels).
         boxes: tensor (boxes, 4).
         preprocessing: a `DetectionPreprocessing`.
-        scale_range: pair of floats, the smallest and the largest factor of the jitter.
+        scale_range: pair of floats, factors on the scale that makes the image fit.
         seed: integers of shape (2,).
 
     Returns:
@@ -48,17 +48,8 @@ def flip(image, boxes, seed) -> tuple[tf.Tensor, tf.Tensor]:
     )
 
 
-def jitter(
-    size, preprocessing: DetectionPreprocessing, scale_range, seed
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns a random scale and the corner (y, x) of a random square in the result.
-
-    Args:
-        size: integers (height, width) of the stored image.
-        preprocessing: a `DetectionPreprocessing`.
-        scale_range: pair of floats, factors on the scale that makes the image fit.
-        seed: integers of shape (2,).
-    """
+def jitter(size, preprocessing, scale_range, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns a random scale and the corner (y, x) of a random square in the result."""
     scale_seed, corner_seed = tf.unstack(tf.random.split(seed, 2))
     smallest, largest = scale_range
     factor = tf.random.stateless_uniform((), scale_seed, smallest, largest)
@@ -69,7 +60,7 @@ def jitter(
 
 
 def place_boxes(boxes, size, scale, corner, image_size) -> tuple[tf.Tensor, tf.Tensor]:
-    """Converts boxes of a stored image to pixels of the square and clips them.
+    """Converts boxes to pixels of the square, clips them, and tells the visible ones.
 
     Args:
         boxes: tensor (boxes, 4).
@@ -77,10 +68,6 @@ def place_boxes(boxes, size, scale, corner, image_size) -> tuple[tf.Tensor, tf.T
         scale: scalar, as `jitter` returns it, like `corner`.
         corner: integers (y, x).
         image_size: int, the side of the square in pixels.
-
-    Returns:
-        The boxes in pixels, and booleans (boxes,), whether a part of the box is
-        visible.
     """
     scaled = tf.cast(scaled_size(size, scale), tf.float32)
     offset = tf.cast(corner, tf.float32)

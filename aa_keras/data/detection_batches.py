@@ -30,24 +30,14 @@ def build_training(
     Crowds are dropped; images without an object stay, as examples of background.
 
     Args:
-        source: a `Source` of the task detection.
-        preprocessing: a `DetectionPreprocessing`.
-        augmentation: str, one of `AUGMENTATIONS`.
-        batch_size: int, images in a batch. An epoch drops the images that do not fill
-            a batch.
-        seed: int.
-        epochs: range of epochs, as in `range(7, 30)`.
-        split: str, the split to train on. Defaults to `"train"`.
         scale_range: pair of floats, the smallest and the largest factor of the scale
             jitter. Defaults to (0.8, 1.2).
+
+    The others are those of `classification_batches.build_training`.
 
     Returns:
         A `tf.data.Dataset` of images (batch, size, size, channels) and a dictionary
         of `boxes` (batch, 100, 4) and `classes` (batch, 100), all float32.
-
-    Raises:
-        ValueError: if the split contains less than one batch, or the augmentation is
-            unknown.
     """
     if augmentation not in AUGMENTATIONS:
         raise ValueError(
@@ -74,7 +64,7 @@ def build_training(
     def one_epoch(key):
         order_key, change_key = tf.unstack(tf.random.split(key, 2))
         # Repeated, because other images replace those that are skipped as corrupt.
-        records = batches.decoded(source, source.records(split, order_key)).repeat()
+        records = _decoded(source, split, order_key).repeat()
         return batches.map_in_order(
             records.enumerate(),
             lambda position, record: prepare(position, record, change_key),
@@ -110,12 +100,16 @@ def build_evaluation(
             "width": width,
         }
 
-    records = batches.decoded(source, source.records(split, None))
-    examples = batches.map_in_order(records, prepare)
+    examples = batches.map_in_order(_decoded(source, split), prepare)
     _, specs = examples.element_spec
     minus_one = {key: tf.constant(-1, spec.dtype) for key, spec in specs.items()}
     padded = examples.padded_batch(batch_size, padding_values=(0.0, minus_one))
     return batches.evaluate_once(padded, source, split, batch_size)
+
+
+def _decoded(source, split, key=None):
+    records = source.records(split, key)
+    return batches.decoded(records, source.channels, source.corrupt_images)
 
 
 def _fill(values):

@@ -35,8 +35,19 @@ class Tree:
             },
         )
 
+    def carve(self, validation_examples) -> "Tree":
+        """Makes random images of train the validation split."""
+        paths, labels = self.splits["train"]
+        # The list is sorted by class: a section of it would contain few classes.
+        order = np.random.default_rng(SHUFFLE_SEED).permutation(len(paths))
+        chosen = np.zeros(len(paths), bool)
+        chosen[order[:validation_examples]] = True
+        parts = {"train": ~chosen, "validation": chosen}
+        carved = {name: (paths[part], labels[part]) for name, part in parts.items()}
+        return Tree(self.class_names, {**self.splits, **carved})
 
-def find(data_dir, validation_examples=0) -> Tree:
+
+def find(data_dir) -> Tree:
     """Lists DATA_DIR/SPLIT/CLASS/* or DATA_DIR/CLASS/*.
 
     Without folders for the splits, every fifth picture of a class is in the test split.
@@ -73,8 +84,6 @@ def find(data_dir, validation_examples=0) -> Tree:
             "train": (paths[~test], labels[~test]),
             "test": (paths[test], labels[test]),
         }
-    if validation_examples:
-        splits = _carve(splits, validation_examples)
     return Tree(class_names, splits)
 
 
@@ -108,26 +117,3 @@ def _list(root, class_names):
         )
     paths, labels = zip(*found, strict=True)
     return np.array(paths), np.array(labels, np.int64)
-
-
-def _carve(splits, validation_examples):
-    if "validation" in splits:
-        raise ValueError(
-            f"data.validation_examples: received {validation_examples}; allowed: 0 "
-            "for a folder with a validation split of its own"
-        )
-    paths, labels = splits["train"]
-    if validation_examples >= len(paths):
-        raise ValueError(
-            f"data.validation_examples: received {validation_examples}; allowed: less "
-            f"than {len(paths)}, the number of training images"
-        )
-    # The list is sorted by class: a section of it would contain few classes.
-    order = np.random.default_rng(SHUFFLE_SEED).permutation(len(paths))
-    validation = np.zeros(len(paths), bool)
-    validation[order[:validation_examples]] = True
-    return {
-        **splits,
-        "train": (paths[~validation], labels[~validation]),
-        "validation": (paths[validation], labels[validation]),
-    }

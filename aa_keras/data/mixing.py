@@ -10,17 +10,16 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
+from aa_keras.keras_internals import SeededLayer
+
 
 def rand_augment(strength) -> Callable:
-    """Builds two random changes of color or shape for the images of a batch.
+    """Builds a function of images in 0..255 and a seed: `keras.layers.RandAugment`.
 
-    All images of a batch get the same two, as in `keras.layers.RandAugment`.
+    All images of a batch get the same two changes of color or shape.
 
     Args:
         strength: float in 0..1, the limit of a change.
-
-    Returns:
-        A function of images (batch, height, width, channels) in 0..255 and a seed.
 
     Reference:
         - Cubuk et al., "RandAugment", 2019.
@@ -28,20 +27,18 @@ def rand_augment(strength) -> Callable:
     layer = SeededRandAugment(value_range=(0, 255), num_ops=2, factor=strength)
 
     def apply(images, seed):
-        return layer.with_seed(seed)(tf.cast(images, tf.float32))
+        return layer.with_generator(FoldedSeeds(seed))(tf.cast(images, tf.float32))
 
     return apply
 
 
 def mix(mixup=None, cutmix=None) -> Callable:
-    """Builds MixUp or CutMix; with both, a coin selects one for each batch.
+    """Builds a function of images, one-hot labels and a seed that mixes both.
 
     Args:
         mixup: float, MixUp's alpha. Defaults to `None`.
-        cutmix: float, CutMix's alpha. Defaults to `None`.
-
-    Returns:
-        A function of images, one-hot labels and a seed that returns images and labels.
+        cutmix: float, CutMix's alpha. Defaults to `None`. With both, a coin selects
+            one for each batch.
 
     Reference:
         - Zhang et al., "mixup: Beyond empirical risk minimization", 2018.
@@ -57,7 +54,9 @@ def mix(mixup=None, cutmix=None) -> Callable:
     def apply(images, labels, seed):
         coin_seed, seed = tf.unstack(tf.random.split(seed, 2))
         batch = {"images": images, "labels": labels}
-        mixed = [layer.with_seed(seed)(dict(batch)) for layer in layers]
+        mixed = [
+            layer.with_generator(FoldedSeeds(seed))(dict(batch)) for layer in layers
+        ]
         if len(mixed) == 2:
             coin = tf.random.stateless_uniform((), coin_seed) < 0.5
             return tuple(tf.where(coin, mixed[0][key], mixed[1][key]) for key in batch)
@@ -66,7 +65,7 @@ def mix(mixup=None, cutmix=None) -> Callable:
     return apply
 
 
-class _FoldedSeeds(keras.random.SeedGenerator):
+class FoldedSeeds(keras.random.SeedGenerator):
     """A generator without a variable: draw n is a function of (seed, n)."""
 
     def __init__(self, seed):
@@ -79,18 +78,7 @@ class _FoldedSeeds(keras.random.SeedGenerator):
         return tf.random.fold_in(self.seed, self.num_draws)
 
 
-class _Seeded:
-    """A Keras layer that draws from the seed that `with_seed` set."""
-
-    def with_seed(self, seed):
-        object.__setattr__(self, "_seeds", _FoldedSeeds(seed))
-        return self
-
-    def _get_seed_generator(self, backend=None):
-        return self._seeds
-
-
-class SeededRandAugment(_Seeded, keras.layers.RandAugment):
+class SeededRandAugment(SeededLayer, keras.layers.RandAugment):
     def transform_images(self, images, transformation, training=True):
         # Keras computes all eleven changes; this computes only the chosen ones.
         for chosen in tf.unstack(transformation["layer_idxes"]):
@@ -104,9 +92,9 @@ class SeededRandAugment(_Seeded, keras.layers.RandAugment):
         return images
 
 
-class SeededMixUp(_Seeded, keras.layers.MixUp):
+class SeededMixUp(SeededLayer, keras.layers.MixUp):
     pass
 
 
-class SeededCutMix(_Seeded, keras.layers.CutMix):
+class SeededCutMix(SeededLayer, keras.layers.CutMix):
     pass

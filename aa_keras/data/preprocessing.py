@@ -83,21 +83,19 @@ class DetectionPreprocessing(Preprocessing):
         return self.image_size / tf.cast(tf.reduce_max(size, -1), tf.float32)
 
     def fit(self, images, scale=None, corner=(0, 0)) -> tf.Tensor:
-        """Scales, crops to the square and normalizes; the rest becomes zero.
+        """Scales (..., height, width, channels), crops to the square and normalizes.
 
         Args:
-            images: tensor (..., height, width, channels), values in 0..255.
+            images: tensor, values in 0..255.
             scale: scalar. Defaults to the scale that makes the image fit.
-            corner: integers (y, x), the pixel of the scaled image that becomes the top
-                left corner. Defaults to (0, 0).
+            corner: integers (y, x) of the crop in the scaled image. Defaults to (0, 0).
         """
         size = self.image_size
         shape = tf.shape(images)[-3:-1]
         scale = self.scale(shape) if scale is None else scale
         images = tf.image.resize(images, scaled_size(shape, scale), antialias=True)
-        images = images[
-            ..., corner[0] : corner[0] + size, corner[1] : corner[1] + size, :
-        ]
+        y, x = tf.unstack(corner)
+        images = images[..., y : y + size, x : x + size, :]
         height, width = tf.unstack(tf.shape(images)[-3:-1])
         images = self.normalize(images)
         around = [[0, 0]] * (images.shape.rank - 3)
@@ -118,8 +116,7 @@ class DetectionPreprocessing(Preprocessing):
         limits = tf.cast(tf.reverse(sizes, [-1]), tf.float32)
         factors = limits / tf.cast(tf.reverse(scaled, [-1]), tf.float32)
         limits, factors = (
-            tf.concat([pair, pair], -1)[..., tf.newaxis, :]
-            for pair in (limits, factors)
+            tf.concat([x, x], -1)[..., tf.newaxis, :] for x in (limits, factors)
         )
         return tf.clip_by_value(tf.cast(boxes, tf.float32) * factors, 0.0, limits)
 

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import tensorflow as tf
 
 from aa_keras.data import decoding
@@ -15,7 +16,7 @@ EXIF = int.from_bytes(b"Exif")
 ORIENTATION = 0x0112  # the number of the entry
 
 
-def read_picture(path, channels) -> tf.Tensor:
+def read_picture(path, channels) -> np.ndarray:
     """Decodes a picture file like `decode_picture`.
 
     Args:
@@ -30,7 +31,7 @@ def read_picture(path, channels) -> tf.Tensor:
     """
     try:
         # A tensor, because a value of Python would be traced again for each file.
-        return _decode(tf.constant(Path(path).read_bytes()), channels)
+        return decode_in_graph(tf.constant(Path(path).read_bytes()), channels).numpy()
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
     except tf.errors.InvalidArgumentError as error:
@@ -87,7 +88,7 @@ def decode_picture(encoded, channels) -> tf.Tensor:
 
 
 # In a graph, `tf.cond` computes only the branch that is needed.
-_decode = tf.function(decode_picture, autograph=False)
+decode_in_graph = tf.function(decode_picture, autograph=False)
 
 
 def _png_size(encoded):

@@ -99,29 +99,24 @@ def open_source(
             says how to get it.
     """
     # tensorflow-datasets has many more names, so an unknown one goes there.
-    known = _known(name)
-    opener = known.open if known else _tensorflow_dataset
-    return opener(
-        name,
-        known,
-        data_dir=data_dir,
-        download=download,
-        validation_examples=validation_examples,
-        corrupt_images=corrupt_images,
-    )
+    known = _known(name) or DataSet()
+    options = {"data_dir": data_dir, "download": download}
+    options |= {"corrupt_images": corrupt_images, "carved": validation_examples}
+    content = known.open(name, known, **options)
+    statistics = {"mean": known.mean, "std": known.std}
+    return Source(name, **{**statistics, **content}, corrupt_images=corrupt_images)
 
 
 def num_channels(name) -> int:
     """Returns the channels of a data set's images without opening the data set."""
-    known = _known(name)
-    return len(known.mean) if known else 3
+    return len((_known(name) or DataSet()).mean)
 
 
 def _known(name):
     return DATA_SETS.get(name, DATA_SETS.get(name.partition("/")[0].partition(":")[0]))
 
 
-def _digits(name, known, *, validation_examples, **_):
+def _digits(name, known, *, carved, **_):
     """The 1797 gray 8x8 handwritten digits that scikit-learn contains.
 
     Every fifth image is in the test split, every tenth one in the validation split;
@@ -129,92 +124,77 @@ def _digits(name, known, *, validation_examples, **_):
     """
     from sklearn.datasets import load_digits
 
-    if validation_examples:
-        raise _own_validation(name, validation_examples)
+    _check_carving(name, ("validation",), 0, carved)
     digits = load_digits()
     # Sixteen levels of gray, spread over a byte as in a picture file.
     images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., np.newaxis]
     labels = digits.target.astype(np.int64)
     index = np.arange(len(labels))
-    test = index % 5 == 4
-    validation = index % 10 == 0
+    test, validation = index % 5 == 4, index % 10 == 0
     masks = {"train": ~(test | validation), "validation": validation, "test": test}
-    return Source(
-        name=name,
-        class_names=tuple(str(name) for name in digits.target_names),
-        mean=known.mean,
-        std=known.std,
-        num_examples={split: int(mask.sum()) for split, mask in masks.items()},
-        arrays=lambda split: (images[masks[split]], labels[masks[split]]),
-    )
+    return {
+        "class_names": tuple(str(name) for name in digits.target_names),
+        "num_examples": {split: int(mask.sum()) for split, mask in masks.items()},
+        "arrays": lambda split: (images[masks[split]], labels[masks[split]]),
+    }
 
 
-def _image_folder(name, known, *, data_dir, validation_examples, corrupt_images, **_):
-    tree = image_folder.find(data_dir, validation_examples)
-    return Source(
-        name=name,
-        class_names=tree.class_names,
-        mean=known.mean,
-        std=known.std,
-        num_examples={split: len(paths) for split, (paths, _) in tree.splits.items()},
-        records=tree.records,
-        corrupt_images=corrupt_images,
-    )
+def _image_folder(name, known, *, data_dir, carved, **_):
+    tree = image_folder.find(data_dir)
+    _check_carving(name, tree.splits, len(tree.splits["train"][0]), carved)
+    tree = tree.carve(carved) if carved else tree
+    return {
+        "class_names": tree.class_names,
+        "num_examples": {key: len(paths) for key, (paths, _) in tree.splits.items()},
+        "records": tree.records,
+    }
 
 
-def _tensorflow_dataset(
-    name, known, *, data_dir, download, validation_examples, corrupt_images
-):
-    how_to_get = (known and known.how_to_get) or "set data.download: true"
+def _tensorflow_dataset(name, known, *, data_dir, download, carved, corrupt_images):
     try:
-        builder = tfds_files.find(name, data_dir, download, how_to_get)
+        builder = tfds_files.find(name, data_dir, download, known.how_to_get)
     except tfds_files.UnknownName:
-        own = [
-            key
-            for key, known in DATA_SETS.items()
-            if known.open is not _tensorflow_dataset
-        ]
-        names = [*own, *tfds_files.known_names()]
-        close = difflib.get_close_matches(name, names, n=1)
+        own = [n for n, d in DATA_SETS.items() if d.open is not _tensorflow_dataset]
+        close = difflib.get_close_matches(name, [*own, *tfds_files.known_names()], n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         raise ValueError(
             f"data.name: received {name!r}; {hint}allowed: {', '.join(own)}, or a set "
             "of tensorflow-datasets, as in cifar100, imagenet2012, coco/2017"
         ) from None
-    splits = tfds_files.assign_splits(builder, known and known.test_split)
-    if validation_examples:
-        if "validation" in splits:
-            raise _own_validation(name, validation_examples)
-        splits = tfds_files.carve(builder, splits, validation_examples)
+    splits = tfds_files.assign_splits(builder, known.test_split)
+    _check_carving(name, splits, splits["train"].num_examples, carved)
+    splits = tfds_files.carve(builder, splits, carved) if carved else splits
     task, features = tfds_files.find_task(builder)
-    gray = builder.info.features["image"].shape[-1] == 1
-    known = known or DataSet(*(((0.5,), (0.25,)) if gray else ()))
     records = functools.partial(tfds_files.read, builder, splits, features)
+    content = {
+        "class_names": tuple(tfds_files.class_names(builder, task)),
+        "num_examples": {key: split.num_examples for key, split in splits.items()},
+        "task": task,
+    }
     if task == "detection":
         num_names = builder.info.features["objects"].feature["label"].num_classes
         records = functools.partial(tfds_files.read_objects, records, num_names)
-    in_memory = task == "classification" and tfds_files.fits_in_memory(builder)
-    arrays = functools.partial(
-        tfds_files.read_arrays, records, len(known.mean), corrupt_images
-    )
-    return Source(
-        name=name,
-        class_names=tuple(tfds_files.class_names(builder, task)),
-        mean=known.mean,
-        std=known.std,
-        num_examples={split: part.num_examples for split, part in splits.items()},
-        arrays=functools.cache(arrays) if in_memory else None,
-        records=records,
-        task=task,
-        corrupt_images=corrupt_images,
-    )
+        return {**content, "records": records}
+    channels = builder.info.features["image"].shape[-1]
+    if channels != len(known.mean):
+        content |= {"mean": (0.5,), "std": (0.25,)}
+    if tfds_files.fits_in_memory(builder):
+        content["arrays"] = functools.cache(
+            functools.partial(tfds_files.read_arrays, records, channels, corrupt_images)
+        )
+    return {**content, "records": records}
 
 
-def _own_validation(name, received):
-    return ValueError(
-        f"data.validation_examples: received {received}; allowed: 0 for {name!r}, "
-        "which has a validation split of its own"
-    )
+def _check_carving(name, splits, num_train, received):
+    allowed = None
+    if received and "validation" in splits:
+        allowed = f"0 for {name!r}, which has a validation split of its own"
+    elif received and received >= num_train:
+        allowed = f"less than {num_train}, the number of training images"
+    if allowed:
+        raise ValueError(
+            f"data.validation_examples: received {received}; allowed: {allowed}"
+        )
 
 
 class DataSet(NamedTuple):
@@ -223,18 +203,20 @@ class DataSet(NamedTuple):
     Args:
         mean: tuple of floats, as of `Source`. Defaults to ImageNet's.
         std: tuple of floats. Defaults to ImageNet's.
-        open: callable, opens the set: a function of the name, this record and the
-            options of `open_source`. Defaults to reading files of tensorflow-datasets.
+        open: callable, a function of the name, this record and the options of
+            `open_source` that returns the other arguments of `Source`. Defaults to
+            reading files of tensorflow-datasets.
         test_split: str, the split that the paper reports on. Defaults to the set's
             `test`, else `validation`.
-        how_to_get: str, what to do where the files are missing.
+        how_to_get: str, what to do where the files are missing. Defaults to a
+            download.
     """
 
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-    open: Callable[..., Source] = _tensorflow_dataset
+    open: Callable[..., dict] = _tensorflow_dataset
     test_split: str | None = None
-    how_to_get: str | None = None
+    how_to_get: str = "set data.download: true"
 
 
 DATA_SETS = {

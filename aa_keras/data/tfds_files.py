@@ -11,8 +11,8 @@ import numpy as np
 import tensorflow as tf
 
 from aa_keras.data import coco
-from aa_keras.data.batches import map_in_order
-from aa_keras.data.decoding import attempt, decode, require
+from aa_keras.data.batches import decoded, map_in_order
+from aa_keras.data.decoding import decode
 
 SHUFFLE_BUFFER = 16_384  # encoded pictures: less than 2 GiB of ImageNet
 PARALLEL_FILES = 16  # open at a time; neighbors in a file are spread over this many
@@ -73,10 +73,8 @@ def known_names() -> list[str]:
 def assign_splits(builder, test=None) -> dict:
     """Returns the parts of the set that are train, validation and test.
 
-    Args:
-        builder: as `find` returns it.
-        test: str, the set's split to test on. Defaults to `test`, else `validation`,
-            else the last fifth of train.
+    Without `test`, a name of one, the test split is the set's test or validation, else
+    the last fifth of train.
     """
     own = builder.info.splits
     if "train" not in own:
@@ -97,13 +95,7 @@ def assign_splits(builder, test=None) -> dict:
 def carve(builder, splits, validation_examples) -> dict:
     """Makes the last images of train the validation split."""
     num_examples = splits["train"].num_examples
-    rest = num_examples - validation_examples
-    if rest < 1:
-        raise ValueError(
-            f"data.validation_examples: received {validation_examples}; allowed: less "
-            f"than {num_examples}, the number of training images"
-        )
-    own = builder.info.splits
+    rest, own = num_examples - validation_examples, builder.info.splits
     train, validation = own[f"train[:{rest}]"], own[f"train[{rest}:{num_examples}]"]
     return {**splits, "train": train, "validation": validation}
 
@@ -229,27 +221,16 @@ def read_arrays(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Reads and decodes all images and labels of a split."""
 
-    def batches(decode_record):
-        return (
-            map_in_order(records(split), decode_record)
-            .filter(lambda image, label, usable: usable)
-            .batch(1024)
-            .prefetch(1)
-            .as_numpy_iterator()
-        )
+    def decode_all(record):
+        return {**record, "image": decode(record["image"], channels)}
 
-    def trusting(record):
-        return decode(record["image"], channels), record["label"], True
+    def read_all(decoded_records):
+        pairs = decoded_records.map(lambda record: (record["image"], record["label"]))
+        batches = pairs.batch(1024).prefetch(1).as_numpy_iterator()
+        images, labels = zip(*batches, strict=True)
+        return np.concatenate(images), np.concatenate(labels)
 
-    def careful(record):
-        nothing = tf.zeros((0, 0, channels), tf.uint8)
-        image = attempt(lambda e: decode(e, channels), record["image"], nothing)
-        usable = require(image, record["name"], corrupt_images)
-        return image, record["label"], usable
-
-    try:
-        parts = list(batches(trusting))
+    try:  # without a check of each image, which takes longer
+        return read_all(map_in_order(records(split), decode_all))
     except tf.errors.InvalidArgumentError:
-        parts = list(batches(careful))
-    images, labels, _ = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return images, labels
+        return read_all(decoded(records(split), channels, corrupt_images))

@@ -105,7 +105,9 @@ def _convert(job, name, file):
     ((output, expected),) = job.expected.items()
     shape = job.preprocessing.output_shape
     named = keras.Model(job.model.inputs, {output: job.model.outputs[0]})
-    specification = keras.InputSpec(shape=(None, *shape), dtype="float32", name="inputs")
+    specification = keras.InputSpec(
+        shape=(None, *shape), dtype="float32", name="inputs"
+    )
     try:
         # Converters have no equivalent for the loops and gradient of the fused form.
         with layers.use_implementation(job.model, "listing"):

@@ -76,7 +76,7 @@ def test_rand_augment_is_keras_own():
     layer = mixing.SeededRandAugment(value_range=(0, 255), factor=0.7)
     changed = 0
     for number in range(6):
-        layer.with_seed(tf.constant([number, 1]))
+        layer.with_generator(mixing.FoldedSeeds(tf.constant([number, 1])))
         how = layer.get_random_transformation(images)
         expected = keras.layers.RandAugment.transform_images(layer, images, how)
         result = layer.transform_images(images, how)

@@ -76,7 +76,8 @@ def test_a_backbone_in_another_model(file_format, tmp_path):
     np.testing.assert_allclose(
         ASK[file_format](folder, inputs), model(inputs), atol=1e-5
     )
-    assert backbone.layers[0].attention.implementation == "fused"
+    (attention,) = layers.attention_layers(model).values()
+    assert attention.implementation == "fused"
 
 
 @pytest.mark.parametrize(

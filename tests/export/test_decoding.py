@@ -231,3 +231,40 @@ def test_wrong_images_are_refused(images, served, digits):
         ask(images=tf.constant(images))
     after = ask(images=tf.constant(digits[:1]))["probabilities"]
     np.testing.assert_array_equal(after, before)
+
+
+def test_a_picture_file_is_decoded_as_an_export_decodes_it(
+    run, served, digits, encode, tmp_path
+):
+    paths = [tmp_path / f"{index}.png" for index in range(3)]
+    for path, digit in zip(paths, digits, strict=False):
+        path.write_bytes(encode(digit[:, :, 0]))
+    before = decoding.decode_in_graph.experimental_get_tracing_count()
+    pictures = [decoding.read_picture(path, 1) for path in paths]
+    traced = decoding.decode_in_graph.experimental_get_tracing_count() - before
+    assert traced <= 1  # not once for each file
+    inputs = np.stack([run.preprocessing(picture) for picture in pictures])
+    files = tf.constant([path.read_bytes() for path in paths])
+    answer = served.signatures["serve_image_bytes"](image_bytes=files)
+    np.testing.assert_allclose(run.model(inputs), answer["probabilities"], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"", "not a JPEG or PNG"),
+        (b"GIF89a not taken", "not a JPEG or PNG file; bytes: 16$"),
+        (
+            b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+            "an image of 0 0 pixels; allowed: 1 to 6710",
+        ),
+    ],
+)
+def test_a_file_that_is_no_picture(content, message, tmp_path):
+    path = tmp_path / "picture.png"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ValueError, match=f"picture.png: .*{message}") as caught:
+        decoding.read_picture(path, 1)
+    assert "\n" not in str(caught.value)

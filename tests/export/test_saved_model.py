@@ -240,7 +240,7 @@ def test_attention_of_a_layer_in_a_nested_model(tmp_path, photograph):
         )
         np.testing.assert_allclose(answer["attention_scores"], scores, atol=1e-6)
         np.testing.assert_allclose(answer["probabilities"], model(x), atol=1e-5)
-    with pytest.raises(ValueError, match="'keras_own'; allowed: augmented, plain$"):
+    with pytest.raises(ValueError, match=r"'keras_own'; allowed: augmented, plain$"):
         export.export_saved_model(
             model, tmp_path, **arguments, attention_layer="keras_own"
         )

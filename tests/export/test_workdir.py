@@ -1,47 +1,12 @@
-"""Exports and predictions of a work directory, and the mistakes of its user."""
+"""Exports of a work directory, and the mistakes of its user."""
 
 import json
 import shutil
 
-import numpy as np
 import pytest
 
 from aa_keras import export
 from aa_keras.export import checking
-
-
-def test_predictions_are_those_of_the_export(run, served, digits, encode, tmp_path):
-    import tensorflow as tf
-
-    paths = []
-    for index, digit in enumerate(digits[:3]):
-        paths.append(tmp_path / f"{index}.png")
-        paths[-1].write_bytes(encode(digit[:, :, 0]))
-    predicted = export.predict_images(run, paths)
-    answer = served.signatures["serving_default"](images=tf.constant(digits[:3]))
-    assert len(predicted) == 3
-    np.testing.assert_allclose(predicted, answer["probabilities"], atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (None, "cannot be read: No such file"),
-        (b"", "not a JPEG or PNG"),
-        (b"GIF89a not taken", "not a JPEG or PNG file; bytes: 16$"),
-        (
-            b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
-            "an image of 0 0 pixels; allowed: 1 to 6710",
-        ),
-    ],
-)
-def test_a_file_that_is_no_picture(run, content, message, tmp_path):
-    path = tmp_path / "picture.png"
-    if content is not None:
-        path.write_bytes(content)
-    with pytest.raises(ValueError, match=f"picture.png: .*{message}") as caught:
-        export.predict_images(run, [path])
-    assert "\n" not in str(caught.value)
 
 
 def test_unknown_format(workdir, tmp_path):
