@@ -3,8 +3,7 @@
 import keras
 import numpy as np
 
-from aa_keras import data
-from aa_keras.data import classification_batches
+from aa_keras.data import Preprocessing, classification_batches
 from aa_keras.tasks import classifier_signatures
 from aa_keras.tasks.task import Task, draw_labels
 
@@ -12,8 +11,7 @@ from aa_keras.tasks.task import Task, draw_labels
 class Classification(Task):
     """One class for each image. The network is trained on logits."""
 
-    kind = "classification"
-    preprocessing_class = data.Preprocessing
+    preprocessing_class = Preprocessing
     batches = classification_batches
     signatures = classifier_signatures
     final_activation = "softmax"

@@ -4,8 +4,7 @@ import keras_cv
 import numpy as np
 import tensorflow as tf
 
-from aa_keras import data
-from aa_keras.data import detection_batches
+from aa_keras.data import DetectionPreprocessing, coco, detection_batches
 from aa_keras.models import retinanet  # noqa: F401  registers it for load_model
 from aa_keras.tasks import detector_signatures
 from aa_keras.tasks.task import Task, draw_labels
@@ -14,8 +13,7 @@ from aa_keras.tasks.task import Task, draw_labels
 class Detection(Task):
     """Boxes, classes and scores of objects. KerasCV decodes the network's logits."""
 
-    kind = "detection"
-    preprocessing_class = detection_batches.DetectionPreprocessing
+    preprocessing_class = DetectionPreprocessing
     batches = detection_batches
     signatures = detector_signatures
     final_activation = None
@@ -54,7 +52,7 @@ class Detection(Task):
         return -row["val_loss"] if "val_loss" in row else None
 
     def measure(self, model, batches):
-        """Returns the metrics of `data.coco.METRICS`, and `images`."""
+        """Returns the metrics of `coco.METRICS`, and `images`."""
         num_images = []
 
         @tf.function(reduce_retracing=True)
@@ -66,7 +64,7 @@ class Detection(Task):
                 num_images.append(len(images))
                 yield targets, detect(images)
 
-        metrics = data.coco.measure(predictions(), self.preprocessing.image_size)
+        metrics = coco.measure(predictions(), self.preprocessing)
         return {**metrics, "images": sum(num_images)}
 
     def predict(self, model, pictures):

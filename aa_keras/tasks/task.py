@@ -2,9 +2,6 @@
 
 import abc
 import dataclasses
-import functools
-import re
-from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar
 
@@ -13,7 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from aa_keras import config, data
-from aa_keras.data.served_decoding import decode_picture
+from aa_keras.data.served_decoding import read_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,7 +24,6 @@ class Task(abc.ABC):
         source: a `data.Source`, or `None` for a finished run whose data is not opened.
     """
 
-    kind: ClassVar[str]  # the `task` of the data sources that it reads
     preprocessing_class: ClassVar[type[data.Preprocessing]]
     batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
     signatures: ClassVar[ModuleType]  # what an export of it serves
@@ -47,10 +43,11 @@ class Task(abc.ABC):
                 another number of classes.
         """
         source = data.open_source(**experiment.data.source_options)
-        if source.task != cls.kind:
+        kind = cls.preprocessing_class.task
+        if source.task != kind:
             raise ValueError(
                 f"data.name: received {source.name!r}, a data set for {source.task}; "
-                f"allowed: data sets for {cls.kind}, the task of model.name, "
+                f"allowed: data sets for {kind}, the task of model.name, "
                 f"{experiment.model.name!r}"
             )
         num_classes = len(source.class_names)
@@ -174,27 +171,6 @@ class Task(abc.ABC):
         return inputs, section.round().clip(0, 255).astype("uint8")
 
 
-def read_picture(path, channels: int) -> np.ndarray:
-    """Returns the pixels of a JPEG or PNG file, decoded as an export decodes them.
-
-    Args:
-        path: a picture file.
-        channels: int, 1 for grey, 3 for RGB. The picture is converted.
-
-    Returns:
-        uint8 array (height, width, channels).
-
-    Raises:
-        ValueError: if the file is no such picture.
-    """
-    try:
-        return _decode()(Path(path).read_bytes(), channels).numpy()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{path}: {_reason(error)}") from None
-
-
 def draw_labels(picture, labels) -> np.ndarray:
     """Returns a picture as RGB with boxes (left, top, right, bottom) and their texts.
 
@@ -209,18 +185,3 @@ def draw_labels(picture, labels) -> np.ndarray:
         drawing.rectangle(drawing.textbbox(box[:2], text), fill="black")
         drawing.text(box[:2], text, fill="white")
     return np.asarray(image)
-
-
-@functools.cache
-def _decode():
-    # In a graph only one branch of a condition is computed.
-    return tf.function(decode_picture, autograph=False)
-
-
-def _reason(error):
-    """The cause in a message of TensorFlow that also names the operation."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    reason = [line for line in lines if line and not line.startswith("[[")][-1]
-    if reason.startswith("assertion failed:"):
-        reason = " ".join(re.findall(r"\[([^\[\]]*)\]", reason))
-    return reason
