@@ -3,8 +3,8 @@
 A checkpoint is a folder `epoch_0007` of the weights and optimiser in one file, and of
 the run's state with that file's checksum in another. `best` is a copy of the best one.
 
-Keras' BackupAndRestore overwrites in place and restores the epoch alone, and its
-OrbaxCheckpoint keeps neither the state nor a checksum: a kill or a bad disk loses epochs.
+Keras' BackupAndRestore overwrites in place and restores only the epoch. Its
+OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
 """
 
 import hashlib

@@ -100,10 +100,11 @@ def predict(workdir, images, top, out):
     with quiet_import():
         from PIL import Image
 
-        from aa_keras import tasks, training
+        from aa_keras import training
+        from aa_keras.data.served_decoding import read_picture
     run = training.load_run(workdir)
     channels = run.task.preprocessing.channels
-    pictures = [tasks.read_picture(path, channels) for path in images]
+    pictures = [read_picture(path, channels) for path in images]
     predictions = run.task.predict(run.model, pictures)
     for path, prediction in zip(images, predictions, strict=True):
         click.echo(f"{path}: {run.task.describe(prediction, top)}")

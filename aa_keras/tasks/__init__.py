@@ -2,11 +2,14 @@
 
 import importlib
 
-from aa_keras.tasks.task import Task, read_picture
+from aa_keras.tasks.task import Task
 
-# By model.name; a task is imported when it is used, because KerasCV is slow to import.
-_TASKS = {"retinanet": "detection.Detection"}
-_DEFAULT = "classification.Classification"
+# By the `task` of a data source and of a preprocessing.
+_CLASSES = {
+    "classification": "classification.Classification",
+    "detection": "detection.Detection",
+}
+_KINDS = {"retinanet": "detection"}  # by model.name; all others classify
 
 
 def find_task(experiment) -> type[Task]:
@@ -14,8 +17,17 @@ def find_task(experiment) -> type[Task]:
 
     The import of that class also registers the networks of the task with Keras.
     """
-    module, _, name = _TASKS.get(experiment.model.name, _DEFAULT).partition(".")
+    return task_of_kind(_KINDS.get(experiment.model.name, "classification"))
+
+
+def task_of_kind(kind: str) -> type[Task]:
+    """Returns the class of a kind of task, imported now, as KerasCV is slow to import.
+
+    Args:
+        kind: str, `"classification"` or `"detection"`.
+    """
+    module, _, name = _CLASSES[kind].partition(".")
     return getattr(importlib.import_module(f"aa_keras.tasks.{module}"), name)
 
 
-__all__ = ["Task", "find_task", "read_picture"]
+__all__ = ["Task", "find_task", "task_of_kind"]

@@ -3,7 +3,7 @@
 import keras
 import numpy as np
 
-from aa_keras import data
+from aa_keras.data import Preprocessing, classification_batches
 from aa_keras.tasks import classifier_signatures
 from aa_keras.tasks.task import Task, draw_labels
 
@@ -11,12 +11,13 @@ from aa_keras.tasks.task import Task, draw_labels
 class Classification(Task):
     """One class for each image. The network is trained on logits."""
 
-    kind = "classification"
-    preprocessing_class = data.Preprocessing
+    preprocessing_class = Preprocessing
+    batches = classification_batches
+    signatures = classifier_signatures
     final_activation = "softmax"
 
     def build_training(self, epochs):
-        return data.build_training(
+        return self.batches.build_training(
             self.source,
             self.preprocessing,
             seed=self.experiment.train.seed,
@@ -27,18 +28,9 @@ class Classification(Task):
     def build_validation(self):
         return self.build_evaluation("validation")
 
-    def build_evaluation(self, split):
-        return data.build_evaluation(
-            self.source,
-            self.preprocessing,
-            split=split,
-            batch_size=self.experiment.data.batch_size,
-        )
-
     def compile_arguments(self):
-        return _compile_arguments(
-            from_logits=True, label_smoothing=self.experiment.train.label_smoothing
-        )
+        label_smoothing = self.experiment.train.label_smoothing
+        return _compile_arguments(from_logits=True, label_smoothing=label_smoothing)
 
     def score(self, row):
         return row.get("val_accuracy")
@@ -70,16 +62,8 @@ class Classification(Task):
         box = (0, 0, width - 1, height - 1)
         return draw_labels(picture, [(box, self.describe(prediction, top=1))])
 
-    def build_signatures(self, model, attention_layer=None):
-        return classifier_signatures.build_signatures(
-            model, self.preprocessing, self.class_names, attention_layer
-        )
-
     def expect(self, model, inputs, images):
-        return classifier_signatures.expect(model, inputs, images, self.class_names)
-
-    def compare(self, answer, expected, on_inputs):
-        return classifier_signatures.compare(answer, expected, on_inputs)
+        return self.signatures.expect(model, inputs, images, self.class_names)
 
 
 class ImageCount(keras.metrics.Metric):
@@ -96,11 +80,9 @@ class ImageCount(keras.metrics.Metric):
         return self.total.value
 
 
-def _compile_arguments(*, from_logits, label_smoothing=0.0):
+def _compile_arguments(**options):
     return {
-        "loss": keras.losses.CategoricalCrossentropy(
-            from_logits=from_logits, label_smoothing=label_smoothing
-        ),
+        "loss": keras.losses.CategoricalCrossentropy(**options),
         "metrics": [
             keras.metrics.CategoricalAccuracy(name="accuracy"),
             keras.metrics.TopKCategoricalAccuracy(5, name="top_5_accuracy"),

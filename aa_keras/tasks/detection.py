@@ -4,7 +4,7 @@ import keras_cv
 import numpy as np
 import tensorflow as tf
 
-from aa_keras import data
+from aa_keras.data import DetectionPreprocessing, coco, detection_batches
 from aa_keras.models import retinanet  # noqa: F401  registers it for load_model
 from aa_keras.tasks import detector_signatures
 from aa_keras.tasks.task import Task, draw_labels
@@ -13,29 +13,24 @@ from aa_keras.tasks.task import Task, draw_labels
 class Detection(Task):
     """Boxes, classes and scores of objects. KerasCV decodes the network's logits."""
 
-    kind = "detection"
-    preprocessing_class = data.detection_batches.DetectionPreprocessing
+    preprocessing_class = DetectionPreprocessing
+    batches = detection_batches
+    signatures = detector_signatures
     final_activation = None
 
-    def build_training(self, epochs):
-        return self._build_batches(epochs, **self.experiment.data.detection_options)
+    def build_training(self, epochs, **changed):
+        options = {**self.experiment.data.detection_options, **changed}
+        return self.batches.build_training(
+            self.source,
+            self.preprocessing,
+            seed=self.experiment.train.seed,
+            epochs=epochs,
+            **options,
+        )
 
     def build_validation(self):
         """Returns images without augmentation, boxes in the network's pixels."""
-        return self._build_batches(
-            range(1),
-            augmentation="none",
-            batch_size=self.experiment.data.batch_size,
-            split="validation",
-        )
-
-    def build_evaluation(self, split):
-        return data.detection_batches.build_evaluation(
-            self.source,
-            self.preprocessing,
-            split=split,
-            batch_size=self.experiment.data.batch_size,
-        )
+        return self.build_training(range(1), split="validation", augmentation="none")
 
     def compile_arguments(self):
         """Returns the losses: focal, and smooth L1 for boxes.
@@ -57,7 +52,7 @@ class Detection(Task):
         return -row["val_loss"] if "val_loss" in row else None
 
     def measure(self, model, batches):
-        """Returns the metrics of `data.coco.METRICS`, and `images`."""
+        """Returns the metrics of `coco.METRICS`, and `images`."""
         num_images = []
 
         @tf.function(reduce_retracing=True)
@@ -69,26 +64,24 @@ class Detection(Task):
                 num_images.append(len(images))
                 yield targets, detect(images)
 
-        metrics = data.coco.measure(predictions(), self.preprocessing.image_size)
+        metrics = coco.measure(predictions(), self.preprocessing)
         return {**metrics, "images": sum(num_images)}
 
     def predict(self, model, pictures):
         predictions = []
         for picture in pictures:
-            inputs = self.preprocessing(picture)[None].numpy()
-            found = {
-                key: np.asarray(values[0])
-                for key, values in self.expect(model, inputs, [picture]).items()
-            }
-            kept = found["classes"] >= 0
-            order = np.argsort(-found["scores"][kept], kind="stable")
+            inputs = self.preprocessing(picture).numpy()
+            found = self.expect(model, inputs[None], [picture])
+            scores, classes, boxes = (
+                np.asarray(found[key][0]) for key in ("scores", "classes", "boxes")
+            )
+            order = np.argsort(-scores, kind="stable")
+            order = order[classes[order] >= 0]  # -1 where there is no box
             predictions.append(
                 {
-                    "class_names": [
-                        self.class_names[int(c)] for c in found["classes"][kept][order]
-                    ],
-                    "scores": found["scores"][kept][order].tolist(),
-                    "boxes": found["boxes"][kept][order].tolist(),
+                    "class_names": [self.class_names[int(c)] for c in classes[order]],
+                    "scores": scores[order].tolist(),
+                    "boxes": boxes[order].tolist(),
                 }
             )
         return predictions
@@ -103,26 +96,9 @@ class Detection(Task):
     def draw(self, picture, prediction):
         return draw_labels(picture, _labels(prediction))
 
-    def build_signatures(self, model, attention_layer=None):
-        return detector_signatures.build_signatures(
-            model, self.preprocessing, self.class_names, attention_layer
-        )
-
     def expect(self, model, inputs, images):
-        return detector_signatures.expect(
+        return self.signatures.expect(
             model, inputs, images, self.preprocessing, self.class_names
-        )
-
-    def compare(self, answer, expected, on_inputs):
-        return detector_signatures.compare(answer, expected, on_inputs)
-
-    def _build_batches(self, epochs, **options):
-        return data.detection_batches.build_training(
-            self.source,
-            self.preprocessing,
-            seed=self.experiment.train.seed,
-            epochs=epochs,
-            **options,
         )
 
 

@@ -2,9 +2,7 @@
 
 import abc
 import dataclasses
-import functools
-import re
-from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +10,7 @@ import tensorflow as tf
 from PIL import Image, ImageDraw
 
 from aa_keras import config, data
-from aa_keras.data.served_decoding import decode_picture
+from aa_keras.data.served_decoding import read_picture
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,8 +24,9 @@ class Task(abc.ABC):
         source: a `data.Source`, or `None` for a finished run whose data is not opened.
     """
 
-    kind: ClassVar[str]  # the `task` of the data sources that it reads
     preprocessing_class: ClassVar[type[data.Preprocessing]]
+    batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
+    signatures: ClassVar[ModuleType]  # what an export of it serves
     final_activation: ClassVar[str | None]  # of the network that is saved
 
     experiment: config.Experiment
@@ -44,10 +43,11 @@ class Task(abc.ABC):
                 another number of classes.
         """
         source = data.open_source(**experiment.data.source_options)
-        if source.task != cls.kind:
+        kind = cls.preprocessing_class.task
+        if source.task != kind:
             raise ValueError(
                 f"data.name: received {source.name!r}, a data set for {source.task}; "
-                f"allowed: data sets for {cls.kind}, the task of model.name, "
+                f"allowed: data sets for {kind}, the task of model.name, "
                 f"{experiment.model.name!r}"
             )
         num_classes = len(source.class_names)
@@ -68,18 +68,13 @@ class Task(abc.ABC):
             key: tuple(value) if isinstance(value, list) else value
             for key, value in description["preprocessing"].items()
         }
-        return cls(
-            experiment,
-            cls.preprocessing_class(**preprocessing),
-            tuple(description["class_names"]),
-        )
+        names = tuple(description["class_names"])
+        return cls(experiment, cls.preprocessing_class(**preprocessing), names)
 
     def description(self) -> dict:
         """Returns the plain data that `load` needs, the content of `data.json`."""
-        return {
-            "class_names": self.class_names,
-            "preprocessing": dataclasses.asdict(self.preprocessing),
-        }
+        preprocessing = dataclasses.asdict(self.preprocessing)
+        return {"class_names": self.class_names, "preprocessing": preprocessing}
 
     @abc.abstractmethod
     def build_training(self, epochs: range) -> tf.data.Dataset:
@@ -89,9 +84,14 @@ class Task(abc.ABC):
     def build_validation(self) -> tf.data.Dataset:
         """Returns the validation split as `model.fit` validates on it."""
 
-    @abc.abstractmethod
     def build_evaluation(self, split: str) -> tf.data.Dataset:
         """Returns each image of a split exactly once, as `measure` takes it."""
+        return self.batches.build_evaluation(
+            self.source,
+            self.preprocessing,
+            split=split,
+            batch_size=self.experiment.data.batch_size,
+        )
 
     @abc.abstractmethod
     def compile_arguments(self) -> dict:
@@ -99,29 +99,27 @@ class Task(abc.ABC):
 
     @abc.abstractmethod
     def score(self, row: dict) -> float | None:
-        """Returns how good an epoch was, by its row of `metrics.csv`.
+        """Returns how good an epoch was by its row of `metrics.csv`; larger is better.
 
-        Larger is better. `None` without a validation split.
+        `None` without a validation split.
         """
 
     @abc.abstractmethod
     def measure(self, model, batches) -> dict:
-        """Returns the metrics of a final model as plain numbers, with `images`.
+        """Returns the metrics of a finished run's model as plain numbers.
 
-        Args:
-            model: a Keras model with the task's `final_activation`.
-            batches: a dataset from `build_evaluation`.
+        The number of `images` is among them. `batches` come from `build_evaluation`.
         """
 
     @abc.abstractmethod
     def predict(self, model, pictures) -> list[dict]:
-        """Returns one dictionary of plain data for each picture, best answers first.
+        """Returns one dictionary of plain data for each picture.
 
-        Each has `class_names` and `scores`; of a detector also `boxes`, left, top,
-        right, bottom in pixels of the picture.
+        Each has `class_names` and `scores`, the best first. A detector adds `boxes`,
+        left, top, right, bottom in pixels of the picture.
 
         Args:
-            model: a Keras model with the task's `final_activation`.
+            model: the model of a finished run.
             pictures: sequence of uint8 arrays (height, width, channels) of any size.
         """
 
@@ -133,29 +131,31 @@ class Task(abc.ABC):
     def draw(self, picture, prediction: dict) -> np.ndarray:
         """Returns the picture with the prediction drawn on it, uint8 RGB."""
 
-    @abc.abstractmethod
     def build_signatures(self, model, attention_layer=None) -> dict:
-        """Returns what an export answers: name to (function, list of specs)."""
+        """Returns the signatures of an export by name; see `signatures`."""
+        return self.signatures.build_signatures(
+            model, self.preprocessing, self.class_names, attention_layer
+        )
 
     @abc.abstractmethod
     def expect(self, model, inputs, images) -> dict:
         """Returns the arrays that an export must reproduce.
 
         Args:
-            model: a Keras model with the task's `final_activation`.
+            model: the model of a finished run.
             inputs: float array, the preprocessed images.
             images: list of uint8 arrays, the same images before preprocessing.
         """
 
-    @abc.abstractmethod
     def compare(self, answer: dict, expected: dict, on_inputs: bool) -> tuple:
         """Returns the largest difference and the number of mistakes of an answer.
 
         Args:
-            answer: dict of arrays from an export.
-            expected: dict of arrays from `expect`.
+            answer: dict of arrays, from an export.
+            expected: dict of arrays, from `expect`.
             on_inputs: bool, whether the export was asked about `inputs`.
         """
+        return self.signatures.compare(answer, expected, on_inputs)
 
     def read(self, path) -> tuple[np.ndarray, np.ndarray]:
         """Reads a picture file as the network sees it.
@@ -171,54 +171,17 @@ class Task(abc.ABC):
         return inputs, section.round().clip(0, 255).astype("uint8")
 
 
-def read_picture(path, channels: int) -> np.ndarray:
-    """Returns the pixels of a picture file, decoded as an export decodes them.
-
-    Args:
-        path: a JPEG or PNG file.
-        channels: int, 1 for grey, 3 for RGB. The picture is converted.
-
-    Returns:
-        uint8 array (height, width, channels).
-
-    Raises:
-        ValueError: with the file's name, if it is no picture.
-    """
-    try:
-        return _decode()(Path(path).read_bytes(), channels).numpy()
-    except OSError as error:
-        raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{path}: {_reason(error)}") from None
-
-
 def draw_labels(picture, labels) -> np.ndarray:
-    """Returns the picture as RGB with labelled boxes.
+    """Returns a picture as RGB with boxes (left, top, right, bottom) and their texts.
 
     Args:
         picture: uint8 array (height, width, 1 or 3).
-        labels: iterable of (box, text), a box being left, top, right, bottom.
+        labels: iterable of pairs (box, text).
     """
     image = Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
     drawing = ImageDraw.Draw(image)
     for box, text in labels:
         drawing.rectangle(box, outline="lime", width=2)
-        area = drawing.textbbox(box[:2], text)
-        drawing.rectangle(area, fill="black")
+        drawing.rectangle(drawing.textbbox(box[:2], text), fill="black")
         drawing.text(box[:2], text, fill="white")
     return np.asarray(image)
-
-
-@functools.cache
-def _decode():
-    # In a graph only one branch of a condition is computed.
-    return tf.function(decode_picture, autograph=False)
-
-
-def _reason(error):
-    """What was wrong, out of a message of TensorFlow that also says where."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    reason = [line for line in lines if line and not line.startswith("[[")][-1]
-    if reason.startswith("assertion failed:"):
-        reason = " ".join(re.findall(r"\[([^\[\]]*)\]", reason))
-    return reason

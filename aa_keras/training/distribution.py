@@ -1,8 +1,7 @@
-"""Several devices and several machines: `tf.distribute` is the engine.
+"""Several devices and several machines, with `tf.distribute`.
 
-Every worker runs the same program. What concerns files is the chief's alone: it reads
-and writes the work directory, and tells the others where to go on. They need the data
-and nothing else.
+Every worker runs the same program. Only the chief reads and writes the work directory;
+it sends the others the state to resume from. They need nothing but the data set.
 """
 
 import contextlib
@@ -11,29 +10,43 @@ import json
 import keras
 import tensorflow as tf
 
+from aa_keras import keras_internals
+
 
 class LostWorker(RuntimeError):
     """Another worker of the run is gone."""
 
 
-def build_strategy(name):
-    """The strategy of `train.distribution`; must come before all else in TensorFlow.
+def build_strategy(name: str) -> tf.distribute.Strategy | None:
+    """Returns the strategy of `train.distribution`.
+
+    TensorFlow must not have run anything before.
 
     Args:
-        name: `"none"`, `"mirrored"` (all GPUs of this machine, or its logical
+        name: str, `"none"`, `"mirrored"` (all GPUs of this machine, or its logical
             processors), or `"multi_worker"` (the cluster in TF_CONFIG).
 
-    Returns:
-        A `tf.distribute.Strategy`, or None.
-
     Raises:
-        ValueError: In one line, if TF_CONFIG names no cluster.
+        ValueError: if TF_CONFIG names no cluster.
     """
-    return _STRATEGIES[name]()
+    if name == "none":
+        return None
+    if name == "mirrored":
+        devices = tf.config.list_logical_devices("GPU")
+        devices = devices or tf.config.list_logical_devices("CPU")
+        return tf.distribute.MirroredStrategy([device.name for device in devices])
+    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    if not resolver.cluster_spec():
+        raise ValueError(
+            "train.distribution: received 'multi_worker' without a cluster; allowed: "
+            'with TF_CONFIG set for each worker, as in {"cluster": {"worker": '
+            '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
+        )
+    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
 
 
-def is_chief(strategy):
-    """Whether this process is the one that writes."""
+def is_chief(strategy) -> bool:
+    """Returns whether this process is the one that writes."""
     if not _has_others(strategy):
         return True
     resolver = strategy.cluster_resolver
@@ -42,51 +55,44 @@ def is_chief(strategy):
     return resolver.task_id == 0
 
 
-def worker_index(strategy):
-    """Number of this process among the workers; 0 is the chief."""
+def worker_index(strategy) -> int:
+    """Returns the number of this process among the workers; 0 is the chief."""
     if is_chief(strategy):
         return 0
     resolver = strategy.cluster_resolver
     return resolver.task_id + ("chief" in resolver.cluster_spec().jobs)
 
 
-def num_replicas(strategy):
+def num_replicas(strategy) -> int:
     return strategy.num_replicas_in_sync if strategy else 1
 
 
-def scope(strategy):
-    """Where variables are made."""
+def scope(strategy) -> contextlib.AbstractContextManager:
+    """Returns the context in which a model is built."""
     return strategy.scope() if strategy else contextlib.nullcontext()
 
 
-def synchronize_batch_normalization(model):
-    """Lets normalisation see the batch of all replicas, as one process would."""
-    for layer in model._flatten_layers():
+def synchronize_batch_normalization(model) -> None:
+    """Makes batch normalisation use the batch of all replicas, as one process does."""
+    for layer in keras_internals.sublayers(model, recursive=True):
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.synchronized = True
 
 
-def share_state(strategy, model, epoch):
-    """Gives all workers the chief's weights, optimiser and number of epochs.
-
-    Returns:
-        The number of finished epochs of the chief.
-    """
+def share_state(strategy, model, epoch: int) -> int:
+    """Sends the chief's weights and optimiser to all; returns its finished epochs."""
     if not _has_others(strategy):
         return epoch
     variables = [*model.variables, *model.optimizer.variables]
-    values = [
-        tf.constant(epoch, tf.int64),
-        *(tf.convert_to_tensor(v) for v in variables),
-    ]
+    values = [tf.constant(epoch, tf.int64), *map(tf.convert_to_tensor, variables)]
     epoch, *values = _from_chief(strategy, values)
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
     return int(epoch)
 
 
-def share_result(strategy, result):
-    """Gives all workers the chief's result, and lets none leave while one needs it."""
+def share_result(strategy, result: dict | None) -> dict | None:
+    """Returns the chief's result on all workers; none returns before all have it."""
     if not _has_others(strategy):
         return result
     text = tf.constant(list(json.dumps(result).encode()), tf.int32)
@@ -98,7 +104,7 @@ def share_result(strategy, result):
 
 @contextlib.contextmanager
 def lost_workers_named(strategy):
-    """Turns TensorFlow's word for a broken connection into one line."""
+    """Turns TensorFlow's error for a broken connection into a `LostWorker`."""
     if not _has_others(strategy):
         yield
         return
@@ -114,32 +120,8 @@ def lost_workers_named(strategy):
         first = str(error).strip().splitlines()[0]
         raise LostWorker(
             f"another worker of this run is gone ({first}); start all of them again "
-            "with the same command to go on from the last checkpoint"
+            "with the same command to resume from the last checkpoint"
         ) from error
-
-
-def _none():
-    return None
-
-
-def _mirrored():
-    gpus = tf.config.list_logical_devices("GPU")
-    devices = gpus or tf.config.list_logical_devices("CPU")
-    return tf.distribute.MirroredStrategy([device.name for device in devices])
-
-
-def _multi_worker():
-    resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    if not resolver.cluster_spec():
-        raise ValueError(
-            "train.distribution: received 'multi_worker' without a cluster; allowed: "
-            'with TF_CONFIG set for each worker, as in {"cluster": {"worker": '
-            '["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}'
-        )
-    return tf.distribute.MultiWorkerMirroredStrategy(cluster_resolver=resolver)
-
-
-_STRATEGIES = {"none": _none, "mirrored": _mirrored, "multi_worker": _multi_worker}
 
 
 def _has_others(strategy):
@@ -148,9 +130,9 @@ def _has_others(strategy):
 
 
 def _from_chief(strategy, values):
-    """The chief's tensors on every worker: a sum to which all others add zeros.
+    """Returns the chief's tensors on every worker: a sum to which others add zeros.
 
-    They travel as one row of bits, which no addition of numbers can round.
+    They are sent as one row of bits, which no addition of numbers can round.
     """
 
     @tf.function

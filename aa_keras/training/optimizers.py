@@ -3,16 +3,15 @@
 import keras
 
 
-def build_optimizer(optimizer, *, learning_rate, ema=None):
-    """A Keras optimiser from an experiment's `train.optimizer`.
+def build_optimizer(
+    optimizer, *, learning_rate, ema=None
+) -> keras.optimizers.Optimizer:
+    """Returns a Keras optimiser from `train.optimizer`.
 
     Args:
-        optimizer: A mapping with `name` (sgd, rmsprop, adamw) and its own keys.
-        learning_rate: A schedule over updates.
-        ema: Momentum of an average of the weights, or None for no average.
-
-    Returns:
-        A `keras.optimizers.Optimizer`.
+        optimizer: mapping with `name` (sgd, rmsprop, adamw) and its own keys.
+        learning_rate: a schedule over updates.
+        ema: float, the momentum of an average of the weights. Defaults to no average.
     """
     common = {
         "learning_rate": learning_rate,
@@ -34,11 +33,11 @@ def build_optimizer(optimizer, *, learning_rate, ema=None):
     return keras.optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
 
 
-def decay_kernels(model, optimizer, weight_decay):
-    """Gives weight decay to kernels alone: not to biases, norms or embeddings.
+def decay_kernels(model, optimizer, weight_decay) -> None:
+    """Applies weight decay to kernels, not to biases, norms or embeddings.
 
-    The optimisers of the paper decay by the loss: its decay d is the gradient d w,
-    which is Keras' `L2(d / 2)`. AdamW decays decoupled from the gradient by itself.
+    The optimisers of the paper decay through the loss: a decay d adds the gradient d w,
+    which is Keras' `L2(d / 2)`. AdamW itself decays decoupled from the gradient.
     """
     if isinstance(optimizer, keras.optimizers.AdamW):
         optimizer.build(model.trainable_variables)
@@ -52,5 +51,5 @@ def decay_kernels(model, optimizer, weight_decay):
                 variable.regularizer = regularizer
 
 
-def is_kernel(variable):
+def is_kernel(variable) -> bool:
     return variable.name.endswith("kernel")  # depthwise_kernel too

@@ -1,5 +1,6 @@
 """What a process runs on: versions, revision and machine, as plain data."""
 
+import contextlib
 import os
 import platform
 import subprocess
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-_PACKAGES = ("aa-keras", "tensorflow", "keras", "keras-cv", "tensorflow-datasets")
+PACKAGES = ("aa-keras", "tensorflow", "keras", "keras-cv", "tensorflow-datasets")
 
 
 def describe_process() -> dict:
@@ -24,19 +25,14 @@ def describe_process() -> dict:
 def versions() -> dict:
     """Returns the versions of Python and of the packages that change results."""
     found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = None
     return found
 
 
 def git_revision() -> str | None:
-    """Returns the commit of the source tree, with `-dirty` for local changes.
-
-    `None` outside a checkout.
-    """
+    """Returns the commit of a checkout, with `-dirty` for local changes."""
     here = Path(__file__).resolve().parents[2]
     if not (here / ".git").exists():  # installed, perhaps inside another repository
         return None
@@ -54,11 +50,10 @@ def git_revision() -> str | None:
 
 def hardware() -> dict:
     """Returns accelerators and processor cores."""
+    details = tf.config.experimental.get_device_details
     return {
         "devices": [
-            tf.config.experimental.get_device_details(device).get(
-                "device_name", device.name
-            )
+            details(device).get("device_name", device.name)
             for device in tf.config.list_physical_devices()
             if device.device_type != "CPU"
         ],

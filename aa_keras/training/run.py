@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from aa_keras import config, models
 from aa_keras.counting import count
-from aa_keras.data.classification_batches import check_num_batches
+from aa_keras.data.batches import check_num_batches
 from aa_keras.tasks import find_task
 from aa_keras.training import distribution, provenance
 from aa_keras.training.callbacks import (

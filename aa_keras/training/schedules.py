@@ -6,14 +6,11 @@ from keras.optimizers import schedules
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class LinearWarmup(schedules.LearningRateSchedule):
-    """Rises linearly from 0, then follows another schedule.
-
-    The other schedule counts from the start of the run, not from the end of the
-    warm-up: "divided by ten at epoch 30" means epoch 30.
+    """Rises linearly from 0 to another schedule, which counts from the start as well.
 
     Args:
-        schedule: A `LearningRateSchedule`.
-        warmup_steps: Steps until it is reached.
+        schedule: a `LearningRateSchedule`.
+        warmup_steps: int, the steps of the rise.
     """
 
     def __init__(self, schedule, warmup_steps):
@@ -36,18 +33,17 @@ class LinearWarmup(schedules.LearningRateSchedule):
         return cls(schedules.deserialize(config["schedule"]), config["warmup_steps"])
 
 
-def build_schedule(schedule, *, learning_rate, epochs, steps_per_epoch):
-    """A Keras schedule from an experiment's `train.schedule`.
+def build_schedule(
+    schedule, *, learning_rate, epochs, steps_per_epoch
+) -> schedules.LearningRateSchedule:
+    """Returns a Keras schedule over train steps from `train.schedule`.
 
     Args:
-        schedule: A mapping with `name` (constant, cosine, step, exponential) and that
+        schedule: mapping with `name` (constant, cosine, step, exponential) and that
             schedule's own keys, durations in epochs.
-        learning_rate: The rate at the end of the warm-up.
-        epochs: Length of the run.
-        steps_per_epoch: Calls of the train step in an epoch.
-
-    Returns:
-        A `LearningRateSchedule` over train steps.
+        learning_rate: float, the rate at the end of the warm-up.
+        epochs: int, the length of the run.
+        steps_per_epoch: int, the train steps of an epoch.
     """
 
     def steps(epochs):

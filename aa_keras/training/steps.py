@@ -1,27 +1,26 @@
-"""One train step: small batches accumulated, replicas added up, then one update.
+"""One train step: gradients of small batches and of replicas added, then one update.
 
 Keras can do either, but not both: its accumulation puts the exchange between replicas
-under a condition, which `tf.distribute` refuses, and it clips gradients and looks for
-infinite ones before they are added up, so that each replica decides alone. Here the
-optimiser gets what one process with the whole batch would have given it. Its count of
-steps, on which schedules and averages of weights rest, is one of updates.
+under a condition, which `tf.distribute` refuses, and each replica clips its gradients
+and checks them for infinities before they are added. Here the optimiser gets the
+gradients that one process with the whole batch would compute, and counts updates.
 """
 
 import threading
 
 import tensorflow as tf
 
+from aa_keras import keras_internals
 
-def prepare_steps(model, *, accumulate_steps=1, strategy=None):
-    """Changes the steps of a compiled model; `fit` and `evaluate` then use them.
 
-    Whatever the model's own `train_step` does, as that of a detector, stays.
+def prepare_steps(model, *, accumulate_steps=1, strategy=None) -> None:
+    """Wraps the steps of a compiled model, as `fit` and `evaluate` run them.
 
     Args:
-        model: A compiled `keras.Model`, built under `strategy` where there is one.
-        accumulate_steps: Parts of equal size into which a replica's batch is cut, one
-            after the other in memory. Batch normalisation sees each part alone.
-        strategy: A `tf.distribute.Strategy`, or None.
+        model: a compiled `keras.Model`, built under `strategy` if there is one.
+        accumulate_steps: int, the equal parts of a replica's batch, of which one at a
+            time is in memory. Batch normalisation sees each part alone. Defaults to 1.
+        strategy: a `tf.distribute.Strategy`. Defaults to `None`.
     """
     if accumulate_steps > 1 or strategy:
         model.train_step = _one_update(model, accumulate_steps, strategy)
@@ -29,25 +28,23 @@ def prepare_steps(model, *, accumulate_steps=1, strategy=None):
         model.train_step = _vector_logs(model.train_step)
         model.test_step = _vector_logs(model.test_step)
     if strategy:
-        # Keras builds a compiled model from a distributed batch and fails; `build`
-        # below did it from an ordinary one.
-        model._maybe_symbolic_build = lambda *args, **kwargs: None
+        keras_internals.skip_symbolic_build(model)
 
 
-def build_metrics(model, batches, strategy):
-    """Makes the variables of loss and metrics, which Keras leaves for the first step.
+def build_metrics(model, batches, strategy) -> None:
+    """Creates the variables of loss and metrics, which a distributed `fit` cannot.
 
     Args:
-        model: A compiled `keras.Model`.
-        batches: The `tf.data.Dataset` that it will be trained on; not read.
-        strategy: The `tf.distribute.Strategy` of the model.
+        model: a compiled `keras.Model`.
+        batches: the `tf.data.Dataset` to train on; only its shapes are used.
+        strategy: the `tf.distribute.Strategy` of the model.
     """
     shapes = tf.nest.map_structure(
         lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype),
         batches.element_spec,
     )
     with strategy.scope():
-        model._symbolic_build(data_batch=shapes)
+        keras_internals.build_metrics(model, shapes)
 
 
 def _one_update(model, accumulate_steps, strategy):
@@ -78,8 +75,7 @@ def _one_update(model, accumulate_steps, strategy):
 
     optimizer.apply = collect
     if strategy:
-        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
-        inner._all_reduce_sum_gradients = list
+        keras_internals.sum_gradients_outside(optimizer)
     return train_step
 
 
@@ -108,7 +104,7 @@ def _add_replicas(gradients):
 
 
 def _vector_logs(step):
-    """Between several workers Keras averages logs over an axis that scalars lack."""
+    """Reshapes logs: Keras averages them between workers over an axis."""
 
     def vector_step(data):
         return tf.nest.map_structure(lambda log: tf.reshape(log, (1,)), step(data))

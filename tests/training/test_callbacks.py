@@ -1,7 +1,5 @@
 """What happens at the edges of an epoch, on models of a few numbers."""
 
-import itertools
-
 import keras
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from aa_keras.training.callbacks import (
 )
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer
-from aa_keras.workdir import held
+from aa_keras.workdir import WorkDir
 
 SGD = {"name": "sgd", "momentum": 0.9, "nesterov": False, "clip_norm": None}
 X = np.random.default_rng(0).normal(size=(32, 3)).astype("f")
@@ -45,10 +43,18 @@ def fit(model, *callbacks, epochs=1, initial_epoch=0, **options):
     )
 
 
-def run_state(workdir, history=(), keep=2):
-    return RunState(
-        workdir, history=history, score=lambda row: row.get("val_accuracy"), keep=keep
+def run_state(folder, model=None):
+    """The state of a run, restored into a model where there is one."""
+    state = RunState(
+        WorkDir(folder),
+        configuration="this",
+        process={"host": "here"},
+        score=lambda row: row.get("val_accuracy"),
+        keep=2,
     )
+    if model:
+        state.restore(model, report=[].append)
+    return state
 
 
 def live(state, model, accuracies):
@@ -75,12 +81,33 @@ def test_the_best_checkpoint_is_kept_apart_and_stays_so_after_a_resume(tmp_path)
     ]
     assert kept == ["epoch_0004", "epoch_0005"]
     assert best_epoch(tmp_path, model) == 2
-    state = checkpoints.restore(tmp_path / "checkpoints", model)
-    assert state["epoch"] == 5
-    live(run_state(tmp_path, state["history"]), model, [0.85])
+    live(run_state(tmp_path, model), model, [0.85])
     assert best_epoch(tmp_path, model) == 2
-    live(run_state(tmp_path, state["history"]), model, [0.95])
-    assert best_epoch(tmp_path, model) == 6
+    live(run_state(tmp_path, model), model, [0.95])
+    assert best_epoch(tmp_path, model) == 7
+
+
+def test_each_process_that_trained_epochs_is_in_the_checkpoint(tmp_path):
+    model = build_model()
+    live(run_state(tmp_path), model, [0.5, 0.9])
+    live(run_state(tmp_path, model), model, [])  # trained nothing
+    live(run_state(tmp_path, model), model, [0.7])
+    state = checkpoints.read_state(tmp_path / "checkpoints" / "epoch_0003")
+    assert state["processes"] == [
+        {"first_epoch": 1, "last_epoch": 2, "host": "here"},
+        {"first_epoch": 3, "last_epoch": 3, "host": "here"},
+    ]
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
+    model = build_model()
+    live(run_state(tmp_path), model, [0.5])
+    before = model.get_weights()
+    with pytest.raises(
+        ValueError, match="checkpoint of another configuration"
+    ):
+        checkpoints.restore(tmp_path / "checkpoints", model, "other")
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
 
 
 def test_a_kill_between_a_checkpoint_and_its_copy_as_the_best(tmp_path):
@@ -89,8 +116,7 @@ def test_a_kill_between_a_checkpoint_and_its_copy_as_the_best(tmp_path):
     for path in (tmp_path / "checkpoints" / checkpoints.BEST).iterdir():
         path.unlink()
     (tmp_path / "metrics.csv").unlink()
-    state = checkpoints.restore(tmp_path / "checkpoints", model)
-    live(run_state(tmp_path, state["history"]), model, [])
+    live(run_state(tmp_path, model), model, [])
     assert best_epoch(tmp_path, model) == 2
     assert len((tmp_path / "metrics.csv").read_text().splitlines()) == 3
 
@@ -103,7 +129,7 @@ def test_without_validation_nothing_is_the_best(tmp_path):
     assert not (tmp_path / "checkpoints" / checkpoints.BEST).exists()
 
 
-def test_a_checkpoint_that_cannot_be_written_is_told_in_one_line(tmp_path):
+def test_a_checkpoint_that_cannot_be_written_is_reported_in_one_line(tmp_path):
     (tmp_path / "checkpoints").write_text("no folder")
     with pytest.raises(
         OSError, match=r"checkpoint of epoch 1 cannot be written: Not a"
@@ -118,13 +144,10 @@ def test_what_is_cut_off_or_gone_is_damaged(tmp_path, file):
     path = tmp_path / "checkpoints" / "epoch_0002" / file
     path.write_bytes(path.read_bytes()[:-1])
     lines = []
-    assert (
-        checkpoints.restore(tmp_path / "checkpoints", model, lines.append)["epoch"] == 1
-    )
+    arguments = (tmp_path / "checkpoints", model, "this", lines.append)
+    assert checkpoints.restore(*arguments)["epoch"] == 1
     path.unlink()
-    assert (
-        checkpoints.restore(tmp_path / "checkpoints", model, lines.append)["epoch"] == 1
-    )
+    assert checkpoints.restore(*arguments)["epoch"] == 1
     assert [line.rpartition("/")[2] for line in lines] == [
         "epoch_0002 is damaged; using the one before",
         "epoch_0001",
@@ -132,10 +155,16 @@ def test_what_is_cut_off_or_gone_is_damaged(tmp_path, file):
 
 
 def test_a_folder_has_one_run_at_a_time(tmp_path):
-    with held(tmp_path), pytest.raises(ValueError, match="another process trains"):
-        held(tmp_path).__enter__()
-    with held(tmp_path):
-        pass
+    folder = tmp_path / "run"
+    with WorkDir(folder).lock():
+        with pytest.raises(ValueError, match="another process uses it"):
+            WorkDir(folder).lock().__enter__()
+        assert (folder / ".lock").is_file()
+    assert not folder.exists()  # new, and nothing was written
+    folder.mkdir()
+    with WorkDir(folder).lock():
+        (folder / "config.yaml").touch()
+    assert (folder / "config.yaml").exists()
 
 
 def test_dropout_of_a_resumed_run_is_that_of_a_whole_one():
@@ -188,21 +217,26 @@ def test_weights_that_are_no_numbers_are_not_saved(tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
-def test_the_console_tells_speed_and_time_left():
-    lines, clock = [], itertools.count(step=2.0)
+def test_the_console_shows_speed_and_time_left():
+    lines, seconds = [], iter(range(0, 1000, 2))
+    now = [0.0]
+
+    class Tick(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            now[0] = next(seconds)
+
     console = Console(
-        *(lines.append,),
+        lines.append,
         batch_size=8,
         first_epoch=1,
         epochs=3,
         steps=4,
-        clock=lambda: next(clock),
+        clock=lambda: now[0],
     )
-    fit(build_model(), console, epochs=3, initial_epoch=1)
+    fit(build_model(), Tick(), console, epochs=3, initial_epoch=1)
     console.close()
-    # 2 s a step, 8 images each. The bar looks at the clock as well.
-    assert len(lines) == 2
+    # A step takes 2 s; 4 of 8 steps remain after the first line.
     assert lines[0].startswith("epoch 2/3  loss ")
-    assert "learning_rate 0.1  " in lines[0]
-    assert lines[1].endswith("0:00:00 left")
-    assert all(" images/s  " in line for line in lines)
+    assert lines[0].endswith("learning_rate 0.1  4 images/s  0:00:08 left")
+    assert lines[1].endswith("4 images/s  0:00:00 left")
+    assert len(lines) == 2

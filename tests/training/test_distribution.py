@@ -81,7 +81,7 @@ def test_after_the_loss_of_a_worker_all_go_on_together(two_workers, tmp_path):
     assert "another worker of this run is gone" in output
     assert "Traceback" not in output
     outputs = [finish(worker) for worker in start_workers(tmp_path / "run")]
-    assert "going on after epoch" in outputs[0]
+    assert "resuming after epoch" in outputs[0]
     processes.assert_identical(two_workers[0], tmp_path / "run")
 
 

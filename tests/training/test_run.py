@@ -6,7 +6,8 @@ import tensorflow as tf
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from aa_keras import config, training
-from aa_keras.tasks.task import open_data
+from aa_keras.tasks import find_task
+from aa_keras.training import run
 from aa_keras.training.run import make_plan
 from tests.training.processes import EXPERIMENT, ROOT, SETTINGS, table
 
@@ -23,16 +24,15 @@ def train(workdir, *overrides):
     return training.train(experiment, workdir, report=lines.append), lines
 
 
-def plan(*overrides, smoke=False, num_replicas=1):
+def plan(*overrides, num_replicas=1):
     experiment = load(*overrides)
-    source, _ = open_data(experiment)
-    return make_plan(experiment, source, smoke, num_replicas)
+    return make_plan(find_task(experiment).open(experiment), num_replicas)
 
 
 def test_a_plan():
     # 1258 digits to train on
     assert (plan().steps, plan("data.batch_size=100").steps) == (19, 12)
-    assert plan(smoke=True).steps == 2
+    assert plan("smoke=true") == (1, 2)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +55,23 @@ def test_a_folder_of_another_configuration_is_refused_with_the_keys(uninterrupte
         training.train(other, uninterrupted[0])
     with pytest.raises(ValueError, match=r"train\.seed \(7 there, 8 now\)"):
         training.train(other, uninterrupted[0])
+
+
+def test_the_lock_comes_before_the_check(tmp_path, monkeypatch):
+    """A second configuration that starts while the first network is built."""
+    refusals, build = [], run.build_model
+
+    def build_meanwhile(*arguments):
+        with pytest.raises(ValueError, match="another process uses it") as refusal:
+            train(tmp_path / "run", "train.seed=8")
+        refusals.append(refusal)
+        return build(*arguments)
+
+    monkeypatch.setattr(run, "build_model", build_meanwhile)
+    result, lines = train(tmp_path / "run", "smoke=true", "train.seed=7")
+    assert refusals
+    assert result["seed"] == config.load(tmp_path / "run/config.yaml").train.seed == 7
+    assert "starting anew" in lines[0]
 
 
 def test_a_network_that_does_not_fit_the_data_leaves_no_folder(tmp_path):

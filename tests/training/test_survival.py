@@ -1,13 +1,16 @@
 """Runs that are killed, damaged or starved, against one that was left alone."""
 
 import json
+import platform
 import random
+import re
 import shutil
 import time
 
+import keras
 import pytest
 
-from aa_keras import checkpoints
+from aa_keras import checkpoints, config
 from tests.training import processes
 from tests.training.processes import EXPERIMENT, kill, num_epochs, run, start
 
@@ -41,10 +44,22 @@ def train_through_kills(workdir, moments, settings=None):
 
 
 def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(uninterrupted, tmp_path):
-    output = train_through_kills(tmp_path / "run", [random.uniform(0, 0.6)])
-    processes.assert_identical(uninterrupted[0], tmp_path / "run")
-    assert "going on after epoch" in output
+    workdir = tmp_path / "run"
+    output = train_through_kills(workdir, [random.uniform(0, 0.6)])
+    processes.assert_identical(uninterrupted[0], workdir)
+    resumed = int(re.search(r"resuming after epoch (\d) of 4", output)[1])
     assert "restored" in output
+    whole, killed = (
+        json.loads((folder / "result.json").read_text())
+        for folder in (uninterrupted[0], workdir)
+    )
+    assert killed["configuration"] == whole["configuration"]
+    epochs = [(p["first_epoch"], p["last_epoch"]) for p in killed["processes"]]
+    # Killed after its last epoch, the second process trains none.
+    assert epochs == ([(1, resumed), (resumed + 1, 4)] if resumed < 4 else [(1, 4)])
+    for facts in (whole["processes"][0], *killed["processes"]):
+        assert facts["host"] == platform.node()
+        assert facts["versions"]["keras"] == keras.__version__
 
 
 @pytest.mark.slow
@@ -59,14 +74,17 @@ def test_a_run_killed_many_times_ends_with_the_same_bits(tmp_path):
 @pytest.mark.slow
 def test_a_kill_while_a_checkpoint_is_written(uninterrupted, tmp_path):
     workdir = tmp_path / "run"
-    unfinished = workdir / "checkpoints" / ".unfinished"
+
+    def unfinished():
+        return list(workdir.glob("checkpoints/.unfinished-*"))
+
     for _ in range(2):
         process = start(workdir)
-        processes.wait_until(unfinished.exists, process)
+        processes.wait_until(unfinished, process)
         kill(process)
     run(workdir)
     processes.assert_identical(uninterrupted[0], workdir)
-    assert not unfinished.exists()
+    assert not unfinished()
 
 
 @pytest.mark.slow
@@ -89,18 +107,18 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     content[len(content) // 2] ^= 1
     newest.write_bytes(content)
     # What a kill leaves that came while the next was being written.
-    unfinished = workdir / "checkpoints/.unfinished"
+    unfinished = workdir / "checkpoints/.unfinished-epoch_0004"
     unfinished.mkdir()
     (unfinished / "state.weights.h5").write_bytes(b"half")
     output = run(workdir)
     assert "epoch_0004 is damaged; using the one before" in output
-    assert "going on after epoch 3 of 4" in output
+    assert "resuming after epoch 3 of 4" in output
     processes.assert_identical(uninterrupted[0], workdir)
 
 
 def test_a_kill_between_the_last_epoch_and_the_result(uninterrupted, tmp_path):
     workdir = copy_unfinished(uninterrupted[0], tmp_path / "run")
-    assert "going on after epoch 4 of 4" in run(workdir)
+    assert "resuming after epoch 4 of 4" in run(workdir)
     processes.assert_identical(uninterrupted[0], workdir)
     results = [
         json.loads((folder / "result.json").read_text())
@@ -117,6 +135,30 @@ def test_a_finished_run_prints_its_result_again(uninterrupted):
     assert "is finished" in again
     assert first.splitlines()[-1] == again.splitlines()[-1]
     assert (workdir / "model.keras").stat().st_mtime_ns == before
+
+
+def test_two_processes_at_once_with_different_seeds(uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    seeds = ("7", "8")
+    both = {seed: start(workdir, {"train.seed": seed}) for seed in seeds}
+    outputs = {seed: process.communicate()[0] for seed, process in both.items()}
+    (first,) = (seed for seed in seeds if both[seed].returncode == 0)
+    (second,) = set(seeds) - {first}
+    assert both[second].returncode == 2
+    assert len(outputs[second].splitlines()) == 1
+    assert str(workdir) in outputs[second]
+    assert config.load(workdir / "config.yaml").train.seed == int(first)
+    assert "starting anew" in outputs[first]
+    if first == "7":
+        processes.assert_identical(uninterrupted[0], workdir)
+
+
+def test_checkpoints_copied_from_another_configuration(uninterrupted, tmp_path):
+    workdir = tmp_path / "run"
+    checkpoints_of_seed_7 = uninterrupted[0] / "checkpoints"
+    shutil.copytree(checkpoints_of_seed_7, workdir / "checkpoints")
+    (line,) = run(workdir, {"train.seed": "8"}, status=2).splitlines()
+    assert "epoch_0004: received a checkpoint of another configuration" in line
 
 
 def test_what_the_console_says_of_a_new_run(uninterrupted):
@@ -137,7 +179,7 @@ def test_a_full_disk_ends_in_one_line_and_keeps_older_checkpoints(
     output = run(workdir, status=2, launcher=("-c", LIMITED, str(size // 2)))
     assert "the checkpoint of epoch 4 cannot be written" in output
     assert "File too large" in output
-    assert "older ones are intact" in output
+    assert "earlier ones are intact" in output
     assert "Traceback" not in output
     for epoch in (2, 3):
         assert checkpoints.read_state(workdir / f"checkpoints/epoch_{epoch:04d}")
@@ -152,6 +194,6 @@ def test_a_smoke_directory_is_no_directory_of_a_run(aa_keras, tmp_path):
     assert result["smoke"]
     assert result["metrics"]["test"]["images"] == 2
     done = aa_keras(*arguments, *same, status=2)
-    assert "--smoke (True there, False now)" in done.stderr
+    assert "smoke (True there, False now)" in done.stderr
     done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", status=2)
     assert "train.epochs (40 there, 3 now)" in done.stderr
