@@ -31,6 +31,13 @@ SMALL_STAGES = (
     Stage(32, 2, "full"),  # 16 x 16
     Stage(64, 2, "full"),  # 8 x 8
 )
+ATTENTION = {
+    "basic": paper_attention(STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=8),
+    "bottleneck": paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=8),
+    "small": paper_attention(
+        SMALL_STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=4
+    ),
+}
 KERNEL_INITIALIZER = "lecun_normal"
 conv = functools.partial(parts.convolution, kernel_initializer=KERNEL_INITIALIZER)
 
@@ -109,34 +116,12 @@ class Kind(NamedTuple):
     stages: tuple[Stage, ...]
     block: Callable
     shortcut: Callable
-    attention: spec.Attention
 
 
 KINDS = {
-    "basic": Kind(
-        large_stem,
-        4,
-        STAGES,
-        basic_block,
-        projection_shortcut,
-        paper_attention(STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=8),
-    ),
-    "bottleneck": Kind(
-        large_stem,
-        4,
-        STAGES,
-        bottleneck_block,
-        projection_shortcut,
-        paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=8),
-    ),
-    "small": Kind(
-        small_stem,
-        1,
-        SMALL_STAGES,
-        basic_block,
-        parameter_free_shortcut,
-        paper_attention(SMALL_STAGES, key_ratio=0.25, value_ratio=0.25, num_heads=4),
-    ),
+    "basic": Kind(large_stem, 4, STAGES, basic_block, projection_shortcut),
+    "bottleneck": Kind(large_stem, 4, STAGES, bottleneck_block, projection_shortcut),
+    "small": Kind(small_stem, 1, SMALL_STAGES, basic_block, parameter_free_shortcut),
 }
 
 
@@ -145,8 +130,8 @@ def resolve(options: Mapping[str, Any]) -> spec.ResNet:
     checked = check(spec.ResNet, options)
     if checked.depth not in DEPTHS:
         raise ValueError(f"depth: received {checked.depth}; allowed: {sorted(DEPTHS)}")
-    kind = KINDS[DEPTHS[checked.depth].kind]
-    return spec.resolve_attention(checked, kind.attention, len(kind.stages))
+    kind = DEPTHS[checked.depth].kind
+    return spec.resolve_attention(checked, ATTENTION[kind], len(KINDS[kind].stages))
 
 
 def features(inputs, options, max_size):

@@ -17,7 +17,7 @@ Stages = Annotated[tuple[Positive, ...], Field(strict=False)]
 class Attention(Section):
     """The attention of a network: how much, and in which of its stages.
 
-    `None` selects the value of the paper for the family, see `paper_attention` there.
+    `None` selects the value of the paper for the family: `ATTENTION` in its module.
 
     Args:
         key_ratio: float, key depth over filters, the paper's kappa.
