@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
 import pydantic
+import pydantic_core
 from pydantic import Field
 
 Positive = Annotated[int, Field(ge=1)]
@@ -19,7 +20,11 @@ class Section(pydantic.BaseModel):
     """Base of all options: no unknown keys, no converted types, no changes."""
 
     model_config = pydantic.ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
     )
 
 
@@ -59,6 +64,25 @@ def check(section: type[AnySection], values: Mapping[str, Any]) -> AnySection:
         raise ValueError(_explain(first, section) + more) from None
 
 
+def refusal(allowed: str) -> pydantic_core.PydanticCustomError:
+    """Returns the error that a validator of a section raises for a value."""
+    return pydantic_core.PydanticCustomError(
+        "refusal", "{expected}", {"expected": allowed}
+    )
+
+
+def with_description(allowed: str) -> pydantic.WrapValidator:
+    """Returns an annotation that describes what a field of several types may be."""
+
+    def validate(value, handler):
+        try:
+            return handler(value)
+        except pydantic.ValidationError:
+            raise refusal(allowed) from None
+
+    return pydantic.WrapValidator(validate)
+
+
 def short(value: Any) -> str:
     """Returns the `repr` of a value, cut to 60 characters."""
     text = repr(value)
@@ -69,7 +93,8 @@ def _explain(error, root):
     path, section = _locate(error["loc"], root)
     kind, context = error["type"], error.get("ctx", {})
     if kind == "extra_forbidden":
-        allowed = list(section.model_fields)
+        fields = section.model_fields.items()
+        allowed = [field.alias or name for name, field in fields]
         close = difflib.get_close_matches(path.rpartition(".")[2], allowed, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return (

@@ -53,16 +53,17 @@ def crop(x, kernel_size, dilation_rate):
     return x
 
 
-def pool(x):
-    """3-wide windows, stride 2, "same": the mean of the cells that exist."""
+def pool(x, strides):
+    """The mean of the cells less than a stride away from a window's centre."""
     size = x.shape[1:-1]
-    y = np.zeros((len(x), *(math.ceil(n / 2) for n in size), x.shape[-1]))
-    for o in positions(y.shape[1:-1]):
-        # "same" puts one cell before an odd axis and none before an even one.
-        starts = [2 * i - n % 2 for i, n in zip(o, size, strict=True)]
+    lengths = [math.ceil(n / s) for n, s in zip(size, strides, strict=True)]
+    y = np.zeros((len(x), *lengths, x.shape[-1]))
+    for o in positions(lengths):
+        centres = map(window_centre, o, size, strides)
+        reach = [range(c - s + 1, c + s) for c, s in zip(centres, strides, strict=True)]
         cells = [
             (slice(None), *i)
-            for i in itertools.product(*(range(s, s + 3) for s in starts))
+            for i in itertools.product(*reach)
             if all(0 <= j < n for j, n in zip(i, size, strict=True))
         ]
         y[(slice(None), *o)] = np.mean([x[cell] for cell in cells], axis=0)
@@ -164,6 +165,7 @@ def augmented_conv(
     dilation_rate=None,
     position_encoding="relative",
     attention_downsampling=1,
+    strided="sample",
 ):
     """concat[Conv(X), MHA(X)] before any activation, and the attention's scores.
 
@@ -176,12 +178,15 @@ def augmented_conv(
     attended = crop(x, kernel_size, dilation_rate) if padding == "valid" else x
     size = attended.shape[1:-1]
     if attention_downsampling == 2:
-        attended = pool(attended)
+        attended = pool(attended, (2,) * rank)
+    qkv_strides = strides
+    if strided == "pool":
+        attended, qkv_strides = pool(attended, strides), ones
     if position_encoding == "sine":
         attended = encode_sine(attended)
     elif position_encoding == "coordconv":
         attended = encode_coordinates(attended)
-    qkv = convolution(attended, *weights["qkv"], strides, "same", ones)
+    qkv = convolution(attended, *weights["qkv"], qkv_strides, "same", ones)
     q, k, v = np.split(qkv, [key_depth, 2 * key_depth], axis=-1)
     tables = weights["tables"] if position_encoding == "relative" else None
     output, scores = attention(q, k, v, num_heads, tables)

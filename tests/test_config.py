@@ -56,6 +56,10 @@ def test_overrides_come_last_and_are_yaml(write):
         "model.attention.num_heads": (8, None),
         "model.attention.stages": ([1, 2, 3], None),
         "model.attention.position_encoding": ("relative", None),
+        "model.attention.blocks": ("all", None),
+        "model.attention.strided": ("sample", None),
+        "model.attention.relative_scale": (1.0, None),
+        "model.attention.normalization_scale": (1.0, None),
     }
 
 
@@ -73,6 +77,9 @@ def test_the_digest_is_blind_to_where_data_lies_and_to_nothing_else(write):
     plain = config.load(path, ["model.attention=null"])
     assert len({config.digest(e) for e in (first, plain, *others)}) == 5
     assert set(config.flatten(first)) >= config.HOUSEKEEPING_KEYS
+    # A default that is written out is no other configuration.
+    written = config.load(path, ["model.attention.relative_scale=1.0"])
+    assert config.digest(written) == config.digest(first)
 
 
 def test_base_is_overridden_key_by_key(write):

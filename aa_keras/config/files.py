@@ -1,6 +1,7 @@
 """Experiments as YAML files, as flat dicts to compare, and as hashes."""
 
 import hashlib
+import importlib
 import json
 import re
 from collections.abc import Iterable
@@ -9,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from aa_keras.config.schema import Experiment
+from aa_keras.config.schema import Experiment, experiment_type
 from aa_keras.options import check, short
 
 # Keys that say where data lies, which changes no result.
@@ -75,10 +76,23 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     values.setdefault("name", path.stem)
     for override in overrides:
         _override(values, override)
+    _import_modules(path, values.get("import"))
     try:
-        return check(Experiment, values)
+        return check(experiment_type(), values)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
+
+
+def _import_modules(path, names):
+    for name in names if isinstance(names, list) else ():
+        try:
+            importlib.import_module(str(name))
+        except Exception as error:  # the module's own code may raise anything
+            raise ConfigError(
+                f"{path}: import: received {name!r}, which cannot be imported: "
+                f"{type(error).__name__}: {_one_line(error)}; allowed: modules that "
+                "are installed, in PYTHONPATH or in the current folder"
+            ) from error
 
 
 def dump(experiment: Experiment) -> str:
@@ -89,7 +103,10 @@ def dump(experiment: Experiment) -> str:
 
 def flatten(experiment: Experiment) -> dict[str, Any]:
     """Returns the experiment as `{"train.epochs": 30, ...}`."""
+    return _flat(experiment.model_dump(mode="json", exclude_none=True))
 
+
+def _flat(values):
     def walk(prefix, value):
         if isinstance(value, dict) and value:
             for key, inner in value.items():
@@ -97,7 +114,7 @@ def flatten(experiment: Experiment) -> dict[str, Any]:
         else:
             yield prefix, value
 
-    return dict(walk("", experiment.model_dump(mode="json", exclude_none=True)))
+    return dict(walk("", values))
 
 
 def differences(
@@ -122,8 +139,13 @@ def differences(
 
 
 def digest(experiment: Experiment) -> str:
-    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`."""
-    values = {k: v for k, v in flatten(experiment).items() if k not in PATH_KEYS}
+    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`.
+
+    Defaults are left out, so that a new option does not change the digests of before.
+    """
+    values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
+    values["model.name"] = experiment.model.name
+    values = {k: v for k, v in values.items() if k not in PATH_KEYS}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

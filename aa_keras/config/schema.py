@@ -1,9 +1,10 @@
 """The sections of an experiment file."""
 
-from typing import Annotated, Literal
+import functools
+import operator
+from typing import Annotated, Any, Literal
 
 import pydantic
-import pydantic_core
 from pydantic import Field
 
 from aa_keras.models import spec
@@ -15,6 +16,7 @@ from aa_keras.options import (
     Rate,
     Section,
     Share,
+    refusal,
 )
 
 # A name becomes a file name.
@@ -55,9 +57,7 @@ class Data(Section):
     @classmethod
     def _ascending(cls, scales):
         if len(scales) != 2 or scales[0] > scales[1]:
-            raise pydantic_core.PydanticCustomError(
-                "scale_range", "scale range", {"expected": "[smallest, largest]"}
-            )
+            raise refusal("[smallest, largest]")
         return scales
 
     @property
@@ -150,11 +150,27 @@ class Train(Section):
 
 
 class Experiment(Section):
-    """One run: the network, its data and its training. Plain data, frozen."""
+    """One run: the network, its data and its training. Plain data, frozen.
+
+    `import` names modules that register networks or data sets.
+    """
 
     name: Name
     smoke: bool = False  # a short trial whose numbers mean nothing
+    imports: list[str] = Field(default=[], alias="import")
     paper: list[PaperRow] = Field(default=[])
-    model: spec.AnyNetwork
+    model: spec.Network
     data: Data
     train: Train
+
+
+def experiment_type() -> type[Experiment]:
+    """Returns `Experiment` with the options of all networks that are registered."""
+    return _experiment_type(tuple(spec.NETWORKS.values()))
+
+
+@functools.cache
+def _experiment_type(networks):
+    union = functools.reduce(operator.or_, networks)
+    model: Any = Annotated[union, Field(discriminator="name")]
+    return pydantic.create_model("Experiment", __base__=Experiment, model=(model, ...))

@@ -7,7 +7,7 @@ of the same names for boxes, and `data.coco` measures a detector's predictions.
 from aa_keras.data import coco, detection_batches
 from aa_keras.data.classification_batches import build_evaluation, build_training
 from aa_keras.data.preprocessing import DetectionPreprocessing, Preprocessing
-from aa_keras.data.sources import Source, open_source
+from aa_keras.data.sources import Source, open_source, register
 
 __all__ = [
     "DetectionPreprocessing",
@@ -18,4 +18,5 @@ __all__ = [
     "coco",
     "detection_batches",
     "open_source",
+    "register",
 ]

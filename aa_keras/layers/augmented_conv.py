@@ -38,6 +38,7 @@ class AugmentedConv(keras.layers.Layer):
         value_depth=None,
         position_encoding="relative",
         attention_downsampling=1,
+        strided="sample",
         max_size=None,
         on_larger_input="raise",
         implementation="auto",
@@ -57,6 +58,10 @@ class AugmentedConv(keras.layers.Layer):
             raise ValueError(
                 "strides above 1 do not go with a dilation_rate above 1; received "
                 f"strides={self.strides}, dilation_rate={self.dilation_rate}"
+            )
+        if strided == "pool" and padding == "valid":
+            raise ValueError(
+                "strided: received 'pool' with padding='valid'; allowed: 'sample'"
             )
         self.data_format = validation.data_format(data_format)
         self.activation = keras.activations.get(activation)
@@ -79,6 +84,7 @@ class AugmentedConv(keras.layers.Layer):
             use_bias=use_bias,
             position_encoding=position_encoding,
             attention_downsampling=attention_downsampling,
+            strided=strided,
             max_size=self.max_size and self._crop_size(self.max_size),
             on_larger_input=on_larger_input,
             implementation=implementation,
@@ -227,6 +233,12 @@ class AugmentedConv2D(AugmentedConv):
             `"relative"`.
         attention_downsampling: 1, or 2 to attend at half resolution: average pooling
             before, linear interpolation after. Defaults to `1`.
+        strided: string, how queries, keys and values follow `strides`: `"sample"`
+            takes every strides-th position, as a 1x1 convolution with strides does;
+            `"pool"` averages windows centred where the outputs of the convolution
+            are, so that no position is skipped. The parameters, and the paper's
+            counts, are equal; on maps of even length a sample lies one position
+            before the centre of the convolution's window. Defaults to `"sample"`.
         max_size: int or pair of ints, the largest height and width of the input.
             Needed for relative embeddings if the input size is None at build time.
         on_larger_input: `"raise"`, or `"resize"` to interpolate relative embeddings

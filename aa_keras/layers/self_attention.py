@@ -10,7 +10,7 @@ from aa_keras.layers import validation
 from aa_keras.layers.attention.implementations import IMPLEMENTATIONS, attend
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.position_encodings import ENCODINGS, POSITION_ENCODINGS
-from aa_keras.layers.attention.resampling import fit_table, halve, undo_halving
+from aa_keras.layers.attention.resampling import fit_table, pool, undo_halving
 from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
 
@@ -32,6 +32,7 @@ ARGUMENTS = (
     "use_bias",
     "position_encoding",
     "attention_downsampling",
+    "strided",
     "max_size",
     "on_larger_input",
     "implementation",
@@ -81,6 +82,7 @@ class SelfAttention(keras.layers.Layer):
         use_bias=True,
         position_encoding="relative",
         attention_downsampling=1,
+        strided="sample",
         max_size=None,
         on_larger_input="raise",
         implementation="auto",
@@ -102,6 +104,12 @@ class SelfAttention(keras.layers.Layer):
         self.attention_downsampling = one_of(
             "attention_downsampling", attention_downsampling, (1, 2)
         )
+        self.strided = one_of("strided", strided, ("sample", "pool"))
+        if strided == "pool" and attention_downsampling == 2:
+            raise ValueError(
+                "strided: received 'pool' with attention_downsampling=2; allowed: "
+                "'sample'"
+            )
         self.max_size = max_size
         if max_size is not None:
             self.max_size = validation.int_tuple("max_size", max_size, rank)
@@ -121,7 +129,9 @@ class SelfAttention(keras.layers.Layer):
             option = weight_options[name] or defaults.get(name)
             setattr(self, name, module.get(option))
         self.qkv = self._build_convolution(
-            2 * key_depth + value_depth, strides=self.strides, name="qkv"
+            2 * key_depth + value_depth,
+            strides=1 if strided == "pool" else self.strides,
+            name="qkv",
         )
         self.output_projection = self._build_convolution(
             value_depth, name="output_projection"
@@ -200,7 +210,9 @@ class SelfAttention(keras.layers.Layer):
         if self.data_format == "channels_first":
             x = ops.moveaxis(x, 1, -1)
         if self.attention_downsampling == 2:
-            x = halve(x)
+            x = pool(x, self._downsampling)
+        if self.strided == "pool":
+            x = pool(x, self.strides)
         qkv = self.qkv(self.encode_position(x))
         q, k, v = (
             split_heads(part, self.num_heads)

@@ -46,7 +46,7 @@ CLASSIFIER_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
 }
-conv = functools.partial(parts.convolution, kernel_initializer=KERNEL_INITIALIZER)
+conv = functools.partial(parts.plain_convolution, kernel_initializer=KERNEL_INITIALIZER)
 normalization = functools.partial(
     parts.batch_normalization, momentum=0.99, epsilon=1e-3
 )
@@ -56,10 +56,9 @@ def inverted_bottleneck(x, stage, strides, convolution, name):
     """1x1 expansion (may be augmented), depthwise, squeeze and excite, 1x1."""
     shortcut, input_filters = x, x.shape[-1]
     if stage.expansion > 1:
-        x = convolution(
-            stage.expansion * input_filters, 1, name=f"{name}_expansion_conv"
-        )(x)
-        x = normalization(f"{name}_expansion_bn")(x)
+        expanded = stage.expansion * input_filters
+        x = convolution(expanded, 1, name=f"{name}_expansion_conv")(x)
+        x = normalization(f"{name}_expansion_bn", gamma=convolution.gamma(expanded))(x)
         x = layers.ReLU(name=f"{name}_expansion_relu")(x)
     x = layers.DepthwiseConv2D(
         stage.kernel_size,
@@ -95,10 +94,16 @@ def round_filters(filters: int, width_multiplier: float) -> int:
 
 def resolve(options: Mapping[str, Any]) -> spec.MnasNet:
     """Returns checked options, with the paper's value for each left to the family."""
-    return spec.resolve_attention(check(spec.MnasNet, options), ATTENTION, len(STAGES))
+    checked = check(spec.MnasNet, options)
+    if checked.attention and 1 in (checked.attention.stages or ()):
+        raise ValueError(
+            f"attention.stages: received {list(checked.attention.stages)}; allowed: 2 "
+            f"to {len(STAGES)}, as blocks of stage 1 have no expansion to augment"
+        )
+    return spec.resolve_attention(checked, ATTENTION, STAGES)
 
 
-def features(inputs, options, max_size):
+def features(inputs, options, max_size, convolution):
     """The output of the last 1x1 convolution."""
     width = options.width_multiplier
     x = conv(round_filters(STEM_FILTERS, width), 3, 2, name="stem_conv")(inputs)
@@ -111,6 +116,7 @@ def features(inputs, options, max_size):
         ],
         inverted_bottleneck,
         attention=options.attention,
+        convolution=convolution,
         kernel_initializer=KERNEL_INITIALIZER,
         max_size=stages.strided_size(max_size, 2),
     )

@@ -29,6 +29,7 @@ def build_classifier(
     pooling=None,
     classifier_activation="softmax",
     max_size=None,
+    convolution=None,
     name=None,
     classifier_initializer=CLASSIFIER_INITIALIZER,
     **options,
@@ -37,8 +38,8 @@ def build_classifier(
 
     Args:
         resolve: function that returns the checked options.
-        features: function `(inputs, options, max_size)` that returns the last feature
-            map, (batch, height, width, channels).
+        features: function `(inputs, options, max_size, convolution)` that returns the
+            last feature map, (batch, height, width, channels).
         default_name: string, formatted with the options, as `"resnet_{depth}"`.
         classifier_initializer: the initializer of the last layer.
         **options: the options of the network.
@@ -49,7 +50,7 @@ def build_classifier(
     if pooling not in POOLINGS:
         raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
     inputs = image_input(input_shape)
-    x = features(inputs, resolved, max_size)
+    x = features(inputs, resolved, max_size, convolution)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
         if resolved.dropout:
@@ -89,7 +90,7 @@ def image_input(input_shape) -> keras.KerasTensor:
     return keras.Input(input_shape, name="image")
 
 
-def convolution(filters, kernel_size, strides=1, **kwargs) -> keras.layers.Conv2D:
+def plain_convolution(filters, kernel_size, strides=1, **kwargs) -> keras.layers.Conv2D:
     """Returns a convolution with "same" padding and no bias: a batch norm follows."""
     return layers.Conv2D(
         filters, kernel_size, strides, padding="same", use_bias=False, **kwargs

@@ -7,10 +7,17 @@ because RetinaNet's KerasCV loads slowly.
 """
 
 import importlib
+import inspect
 import os
+from collections.abc import Callable
 from functools import partial
 from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+import pydantic
+
+from aa_keras.models import spec
+from aa_keras.options import check
 
 if TYPE_CHECKING:
     import keras
@@ -22,6 +29,7 @@ FAMILIES = {
     "mnasnet": "aa_keras.models.mnasnet",
     "retinanet": "aa_keras.models.retinanet",
 }
+_REGISTERED: dict[str, Callable[..., "keras.Model"]] = {}
 
 
 def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
@@ -40,9 +48,11 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
                 to `None`, the last feature map.
             classifier_activation: string or function, `None` for logits. Defaults to
                 `"softmax"`.
+            convolution: callable like `keras.layers.Conv2D` that makes the layers
+                which attention would augment, in place of both. Defaults to `None`.
             max_size: (height, width) of the largest image, needed where `input_shape`
                 leaves them open and the position encoding is relative.
-            A RetinaNet has neither top nor `pooling`, and returns logits.
+            A RetinaNet has no top, `pooling` or `convolution`, and returns logits.
 
     Returns:
         A `keras.Model` from images (batch, height, width, channels) to (batch,
@@ -58,7 +68,7 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
     ...     "resnet", depth=20, input_shape=(32, 32, 3), classes=10, attention={}
     ... )
     """
-    builder = getattr(family_module(name), f"build_{name}")
+    builder = _REGISTERED.get(name) or getattr(family_module(name), f"build_{name}")
     if weights is not None and not os.path.exists(weights):
         raise ValueError(
             f"weights: received {weights!r}; allowed: None or the path of a weights "
@@ -80,7 +90,63 @@ def resolved_options(name: str, **options: Any) -> dict[str, Any]:
     Raises:
         ValueError: in one line, as `build`.
     """
-    return family_module(name).resolve(options).model_dump(mode="json")
+    if name in _REGISTERED:
+        resolved = check(spec.NETWORKS[name], options)
+    else:
+        resolved = family_module(name).resolve(options)
+    return resolved.model_dump(mode="json")
+
+
+def register(
+    name: str,
+    builder: Callable[..., "keras.Model"],
+    *,
+    options: type[spec.Network] | None = None,
+) -> None:
+    """Registers a network of your own for `build` and for experiment files.
+
+    A file that has `import: [your_module]` may then say `model: {name: your_name}`.
+
+    Args:
+        name: string, the network's name.
+        builder: function that returns a `keras.Model`. It takes `input_shape`,
+            `classes`, `classifier_activation` (`None` for logits) and its options.
+        options: class of options such as `aa_keras.models.spec.ResNet`, for a builder
+            that takes the same. Defaults to the builder's parameters: annotated ones
+            are checked, those without default are required.
+
+    Raises:
+        ValueError: for a name of this package.
+
+    Example:
+
+    >>> aa_keras.models.register(
+    ...     "my_resnet",
+    ...     functools.partial(aa_keras.models.build_resnet, convolution=MyConv2D),
+    ...     options=aa_keras.models.spec.ResNet,
+    ... )
+    >>> aa_keras.models.build("my_resnet", depth=20, classes=10)
+    """
+    if name in FAMILIES:
+        raise ValueError(f"name: received {name!r}; allowed: none of {list(FAMILIES)}")
+    fields = {} if options else _parameters(builder)
+    spec.NETWORKS[name] = pydantic.create_model(
+        name, __base__=options or spec.Network, name=(Literal[name], name), **fields
+    )
+    _REGISTERED[name] = builder
+
+
+def _parameters(builder):
+    """The parameters of a builder as fields of its options."""
+    given = {"input_shape", "classes", "classifier_activation"}
+    return {
+        parameter.name: (
+            Any if parameter.annotation is parameter.empty else parameter.annotation,
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in inspect.signature(builder).parameters.values()
+        if parameter.name not in given and parameter.kind is not parameter.VAR_KEYWORD
+    }
 
 
 def list_models() -> list[str]:
@@ -91,7 +157,7 @@ def list_models() -> list[str]:
 def family_module(name: str) -> ModuleType:
     """Imports and returns the module of a family."""
     if name not in FAMILIES:
-        raise ValueError(f"name: received {name!r}; allowed: {list(FAMILIES)}")
+        raise ValueError(f"name: received {name!r}; allowed: {list(spec.NETWORKS)}")
     return importlib.import_module(FAMILIES[name])
 
 
@@ -140,4 +206,4 @@ AAResNet56 = partial(build, "resnet", depth=56, attention={}, **_SMALL)
 WideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4)
 AAWideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4, attention={})
 
-__all__ = ["build", "resolved_options", "list_models", *list_models()]
+__all__ = ["build", "register", "resolved_options", "list_models", *list_models()]

@@ -39,7 +39,7 @@ ATTENTION = {
     ),
 }
 KERNEL_INITIALIZER = "lecun_normal"
-conv = functools.partial(parts.convolution, kernel_initializer=KERNEL_INITIALIZER)
+conv = functools.partial(parts.plain_convolution, kernel_initializer=KERNEL_INITIALIZER)
 
 
 class Depth(NamedTuple):
@@ -62,7 +62,7 @@ def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut):
     """Two 3x3 convolutions; attention may augment the first one."""
     identity = shortcut(x, stage.filters, strides, name)
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
-    x = batch_normalization(f"{name}_bn1")(x)
+    x = batch_normalization(f"{name}_bn1", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
     x = batch_normalization(f"{name}_bn2", gamma="zeros")(x)
@@ -78,7 +78,7 @@ def bottleneck_block(x, stage, strides, convolution, name, *, branch_gate, short
     x = batch_normalization(f"{name}_bn1")(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv2")(x)
-    x = batch_normalization(f"{name}_bn2")(x)
+    x = batch_normalization(f"{name}_bn2", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv(4 * stage.filters, 1, name=f"{name}_conv3")(x)
     x = batch_normalization(f"{name}_bn3", gamma="zeros")(x)
@@ -95,15 +95,15 @@ def projection_shortcut(x, filters, strides, name):
     return batch_normalization(f"{name}_shortcut_bn")(x)
 
 
-def large_stem(x):
-    x = conv(64, 7, 2, name="stem_conv")(x)
+def large_stem(x, filters):
+    x = conv(filters, 7, 2, name="stem_conv")(x)
     x = batch_normalization("stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
     return layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
 
 
-def small_stem(x):
-    x = conv(16, 3, name="stem_conv")(x)
+def small_stem(x, filters):
+    x = conv(filters, 3, name="stem_conv")(x)
     x = batch_normalization("stem_bn")(x)
     return layers.ReLU(name="stem_relu")(x)
 
@@ -131,25 +131,38 @@ def resolve(options: Mapping[str, Any]) -> spec.ResNet:
     if checked.depth not in DEPTHS:
         raise ValueError(f"depth: received {checked.depth}; allowed: {sorted(DEPTHS)}")
     kind = DEPTHS[checked.depth].kind
-    return spec.resolve_attention(checked, ATTENTION[kind], len(KINDS[kind].stages))
+    return spec.resolve_attention(checked, ATTENTION[kind], stage_table(checked))
 
 
-def features(inputs, options, max_size):
-    """The output of the last stage."""
+def stage_table(options) -> list[Stage]:
+    """Returns the rows of a network's stages, with its widths and numbers of blocks."""
     depth = DEPTHS[options.depth]
-    kind = KINDS[depth.kind]
+    rows = KINDS[depth.kind].stages
+    widths = options.widths or [row.filters for row in rows]
+    if len(widths) != len(rows) or list(widths) != sorted(widths):
+        raise ValueError(
+            f"widths: received {list(widths)}; allowed: {len(rows)} numbers, none "
+            "smaller than the one before"
+        )
+    return [
+        dataclasses.replace(row, filters=width, blocks=blocks)
+        for row, width, blocks in zip(rows, widths, depth.blocks, strict=True)
+    ]
+
+
+def features(inputs, options, max_size, convolution):
+    """The output of the last stage."""
+    kind, stages = KINDS[DEPTHS[options.depth].kind], stage_table(options)
     return build_stages(
-        kind.stem(inputs),
-        [
-            dataclasses.replace(stage, blocks=blocks)
-            for stage, blocks in zip(kind.stages, depth.blocks, strict=True)
-        ],
+        kind.stem(inputs, stages[0].filters),
+        stages,
         functools.partial(
             kind.block,
             branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
             shortcut=kind.shortcut,
         ),
         attention=options.attention,
+        convolution=convolution,
         kernel_initializer=KERNEL_INITIALIZER,
         max_size=strided_size(max_size, kind.stem_strides),
         stage_gate=gate(options.channel_attention, STAGE_LAYERS),
@@ -173,8 +186,9 @@ def build_resnet(
 
     Args:
         depth: int, the layers with weights.
-        **options: `attention`, `channel_attention`, `dropout` and the arguments of
-            every network, see `aa_keras.models.build`, also for results and errors.
+        **options: `attention`, `channel_attention`, `dropout`, `widths` and the
+            arguments of every network, see `aa_keras.models.build`, also for results
+            and errors.
 
     Reference:
         - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.

@@ -16,7 +16,7 @@ from keras import layers
 
 from aa_keras.models import spec
 from aa_keras.models.parts import CLASSIFIER_INITIALIZER, batch_normalization
-from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet
+from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet, stage_table
 from aa_keras.models.stages import paper_attention
 from aa_keras.options import check
 
@@ -210,7 +210,8 @@ def resolve(options: Mapping[str, Any]) -> spec.RetinaNet:
     depths = sorted(d for d, depth in DEPTHS.items() if depth.kind != "small")
     if checked.depth not in depths:
         raise ValueError(f"depth: received {checked.depth}; allowed: {depths}")
-    return spec.resolve_attention(checked, ATTENTION, len(STAGES))
+    backbone = spec.ResNet(depth=checked.depth, classes=checked.classes)
+    return spec.resolve_attention(checked, ATTENTION, stage_table(backbone))
 
 
 def build_retinanet(

@@ -4,14 +4,31 @@ Names, ranges and defaults of the options stand here and nowhere else. This modu
 does not import Keras, so that a configuration is checked before TensorFlow is loaded.
 """
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal, TypeVar
 
+import pydantic
 from pydantic import Field
 
-from aa_keras.options import NonNegative, Positive, PositiveFloat, Rate, Section, Share
+from aa_keras.options import (
+    NonNegative,
+    NonNegativeFloat,
+    Positive,
+    PositiveFloat,
+    Rate,
+    Section,
+    Share,
+    refusal,
+    with_description,
+)
 
 # Accepts a list, which YAML gives, as well as a tuple.
-Stages = Annotated[tuple[Positive, ...], Field(strict=False)]
+Numbers = Annotated[tuple[Positive, ...], Field(strict=False)]
+StageNumber = Annotated[int, Field(ge=1, strict=False)]  # JSON has keys as text
+Blocks = Annotated[
+    Literal["all", "unstrided"] | dict[StageNumber, Numbers],
+    with_description("all, unstrided, or a mapping as in {3: [2, 3]}"),
+]
 
 
 class Attention(Section):
@@ -29,6 +46,18 @@ class Attention(Section):
         downsampled_stages: sequence of int, those of `stages` where attention runs on
             a map of half the height and width.
         position_encoding: string, `"relative"`, `"none"`, `"sine"` or `"coordconv"`.
+        key_depth: int, the key depth itself, in place of `key_ratio`, without a lower
+            bound.
+        value_depth: int, the value depth itself, in place of `value_ratio`.
+        blocks: which blocks of `stages` have attention: `"all"`, `"unstrided"` for
+            those with strides 1, or a mapping from a stage to the
+            numbers of its blocks, counted from 1; a stage that it lacks has none.
+        strided: string, how a strided block attends: `"sample"` reads one position in
+            four, `"pool"` averages. See `AugmentedConv2D`.
+        relative_scale: float, factor of the initial standard deviation of the relative
+            embeddings.
+        normalization_scale: float, initial gamma of the attention's channels in the
+            batch normalisation that follows. With 0 the block starts without them.
 
     Reference:
         - Bello et al., "Attention Augmented Convolutional Networks", sections 3.3, 4.
@@ -38,9 +67,33 @@ class Attention(Section):
     value_ratio: Share | None = None
     num_heads: Positive | None = None
     min_key_depth_per_head: NonNegative | None = None
-    stages: Stages | None = None
-    downsampled_stages: Stages | None = None
+    stages: Numbers | None = None
+    downsampled_stages: Numbers | None = None
     position_encoding: Literal["relative", "none", "sine", "coordconv"] = "relative"
+    key_depth: Positive | None = None
+    value_depth: Positive | None = None
+    blocks: Blocks = "all"
+    strided: Literal["sample", "pool"] = "sample"
+    relative_scale: PositiveFloat = 1.0
+    normalization_scale: NonNegativeFloat = 1.0
+
+    @pydantic.model_validator(mode="after")
+    def _ratio_or_depth(self):
+        for part in ("key", "value"):
+            depth, ratio = (
+                getattr(self, f"{part}_{kind}") for kind in ("depth", "ratio")
+            )
+            if None not in (depth, ratio):
+                raise refusal(f"{part}_depth or {part}_ratio, not both")
+        return self
+
+    def augments(self, stage: int, block: int, strides: int) -> bool:
+        """Whether a block of a stage, both counted from 1, has attention."""
+        if stage not in (self.stages or ()):
+            return False
+        if isinstance(self.blocks, str):
+            return self.blocks == "all" or strides == 1
+        return block in self.blocks.get(stage, ())
 
 
 class Network(Section):
@@ -49,16 +102,24 @@ class Network(Section):
     Args:
         name: string, the family.
         classes: int, the classes.
-        attention: `Attention` or mapping of its fields. `{}` is the network of the
-            paper. Defaults to `None`, the network without attention.
     """
 
     name: str
     classes: Positive
+
+
+class AugmentableNetwork(Network):
+    """The options of a network that may have attention.
+
+    Args:
+        attention: `Attention` or mapping of its fields. `{}` is the network of the
+            paper. Defaults to `None`, the network without attention.
+    """
+
     attention: Attention | None = None
 
 
-class ResidualNetwork(Network):
+class ResidualNetwork(AugmentableNetwork):
     """The options of a network of residual blocks.
 
     Args:
@@ -72,10 +133,17 @@ class ResidualNetwork(Network):
 
 
 class ResNet(ResidualNetwork):
-    """The options of a ResNet, with the dropout rate before the classifier."""
+    """The options of a ResNet.
+
+    Args:
+        dropout: float, the rate of the dropout before the classifier.
+        widths: sequence of int, the filters of each stage. Defaults to those of the
+            stage table.
+    """
 
     name: Literal["resnet"] = "resnet"
     dropout: Rate = 0.0
+    widths: Numbers | None = None
 
 
 class WideResNet(ResidualNetwork):
@@ -86,7 +154,7 @@ class WideResNet(ResidualNetwork):
     dropout: Rate = 0.0
 
 
-class MnasNet(Network):
+class MnasNet(AugmentableNetwork):
     """The options of a MnasNet; `width_multiplier` is the factor of the filters."""
 
     name: Literal["mnasnet"] = "mnasnet"
@@ -100,41 +168,89 @@ class RetinaNet(ResidualNetwork):
     name: Literal["retinanet"] = "retinanet"
 
 
-AnyNetwork = Annotated[
-    ResNet | WideResNet | MnasNet | RetinaNet, Field(discriminator="name")
-]
-NetworkT = TypeVar("NetworkT", bound=Network)
+# The options of each network by its name. `models.register` adds to it.
+NETWORKS: dict[str, type[Network]] = {
+    "resnet": ResNet,
+    "wide_resnet": WideResNet,
+    "mnasnet": MnasNet,
+    "retinanet": RetinaNet,
+}
+NetworkT = TypeVar("NetworkT", bound=AugmentableNetwork)
 
 
 def resolve_attention(
-    options: NetworkT, defaults: Attention, num_stages: int
+    options: NetworkT, defaults: Attention, stages: Sequence[Any]
 ) -> NetworkT:
     """Returns `options` with every `None` of the attention replaced.
 
     Args:
         options: a network's options.
         defaults: `Attention`, the family's values.
-        num_stages: int, the stages of the network.
+        stages: the rows of the network's stage table.
 
     Raises:
-        ValueError: if the network does not have a stage.
+        ValueError: if the attention does not fit the stages, or no block would have
+            any.
     """
     if options.attention is None:
         return options
     given = options.attention.model_dump(exclude_none=True)
+    for part in ("key", "value"):
+        if f"{part}_depth" in given:
+            given[f"{part}_ratio"] = None
     attention: Any = defaults.model_copy(update=given)
-    stages, downsampled = attention.stages, attention.downsampled_stages
-    if any(stage > num_stages for stage in stages):
+    chosen, downsampled = attention.stages, attention.downsampled_stages
+    if any(stage > len(stages) for stage in chosen):
         raise ValueError(
-            f"attention.stages: received {list(stages)}; allowed: 1 to {num_stages}"
+            f"attention.stages: received {list(chosen)}; allowed: 1 to {len(stages)}"
         )
     if "downsampled_stages" not in given:
         # The default depends on a stage's resolution, so it holds for each stage.
-        downsampled = tuple(stage for stage in downsampled if stage in stages)
-    if not set(downsampled) <= set(stages):
+        downsampled = tuple(stage for stage in downsampled if stage in chosen)
+    if not set(downsampled) <= set(chosen):
         raise ValueError(
             f"attention.downsampled_stages: received {list(downsampled)}; allowed: "
-            f"those of attention.stages, {list(stages)}"
+            f"those of attention.stages, {list(chosen)}"
         )
     attention = attention.model_copy(update={"downsampled_stages": downsampled})
+    _check_blocks(attention, stages)
     return options.model_copy(update={"attention": attention})
+
+
+def _check_blocks(attention, stages):
+    if not isinstance(attention.blocks, str):
+        for stage, blocks in attention.blocks.items():
+            if stage not in attention.stages:
+                raise ValueError(
+                    f"attention.blocks: received stage {stage}; allowed: those of "
+                    f"attention.stages, {list(attention.stages)}"
+                )
+            last = stages[stage - 1].blocks
+            if any(block > last for block in blocks):
+                raise ValueError(
+                    f"attention.blocks.{stage}: received {list(blocks)}; allowed: 1 "
+                    f"to {last}"
+                )
+    augmented = [
+        (stage, strides)
+        for stage, row in enumerate(stages, start=1)
+        for block in range(1, row.blocks + 1)
+        for strides in [row.strides if block == 1 else 1]
+        if attention.augments(stage, block, strides)
+    ]
+    if not augmented:
+        raise ValueError(
+            f"attention: received stages {list(attention.stages)} and blocks "
+            f"{attention.blocks!r}, which leave no block with attention; allowed: at "
+            "least one, or attention: null"
+        )
+    pooled_twice = [
+        stage
+        for stage, strides in augmented
+        if strides > 1 and stage in attention.downsampled_stages
+    ]
+    if attention.strided == "pool" and pooled_twice:
+        raise ValueError(
+            f"attention.strided: received 'pool' with downsampled_stages "
+            f"{pooled_twice}; allowed: 'sample' where attention runs at half resolution"
+        )

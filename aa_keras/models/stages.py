@@ -3,13 +3,12 @@
 import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, Literal
 
 import keras
+from keras import ops
 
 from aa_keras.layers import AugmentedConv2D, attention_depths
-from aa_keras.models.parts import convolution
 from aa_keras.models.spec import Attention
 
 
@@ -44,12 +43,103 @@ def paper_attention(
     )
 
 
+@dataclasses.dataclass(frozen=True)
+class BlockConvolution:
+    """Makes the convolution of one block that attention may augment.
+
+    Args:
+        attention: resolved `Attention`, or `None` for a plain convolution.
+        replacement: a callable like `keras.layers.Conv2D` in place of both, or `None`.
+        attention_downsampling: int, as of `AugmentedConv2D`.
+        max_size: (height, width) of the largest input, or `None`.
+        kernel_initializer: the initializer of the kernels.
+    """
+
+    attention: Attention | None
+    replacement: Callable[..., Any] | None
+    attention_downsampling: int
+    max_size: tuple[int, int] | None
+    kernel_initializer: Any
+
+    def __call__(self, filters: int, kernel_size: int, strides: int = 1, *, name: str):
+        """Returns the layer: "same" padding, and no bias as a batch norm follows."""
+        common = {
+            "strides": strides,
+            "padding": "same",
+            "use_bias": False,
+            "kernel_initializer": self.kernel_initializer,
+            "name": name,
+        }
+        if self.attention is None:
+            make = self.replacement or keras.layers.Conv2D
+            return make(filters, kernel_size, **common)
+        key_depth, value_depth = self._depths(filters)
+        scale, initializer = self.attention.relative_scale, None
+        if scale != 1:
+            deviation = scale * (key_depth // self.attention.num_heads) ** -0.5
+            initializer = keras.initializers.RandomNormal(stddev=deviation)
+        return AugmentedConv2D(
+            filters,
+            kernel_size,
+            num_heads=self.attention.num_heads,
+            key_depth=key_depth,
+            value_depth=value_depth,
+            position_encoding=self.attention.position_encoding,
+            attention_downsampling=self.attention_downsampling,
+            strided=self.attention.strided,
+            relative_initializer=initializer,
+            max_size=self.max_size,
+            **common,
+        )
+
+    def gamma(self, filters: int):
+        """Returns the initial gamma of the batch normalisation that follows."""
+        if self.attention is None or self.attention.normalization_scale == 1:
+            return "ones"
+        _, value_depth = self._depths(filters)
+        return AttentionGamma(value_depth, self.attention.normalization_scale)
+
+    def _depths(self, filters):
+        attention: Any = self.attention
+        defaults = attention_depths(
+            filters,
+            key_ratio=attention.key_ratio or 1.0,
+            value_ratio=attention.value_ratio or 1.0,
+            num_heads=attention.num_heads,
+            min_key_depth_per_head=attention.min_key_depth_per_head,
+        )
+        given = attention.key_depth, attention.value_depth
+        return tuple(g or d for g, d in zip(given, defaults, strict=True))
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class AttentionGamma(keras.initializers.Initializer):
+    """One for the channels of the convolution, `scale` for those of the attention.
+
+    Args:
+        value_depth: int, the channels of the attention, which come last.
+        scale: float.
+    """
+
+    def __init__(self, value_depth, scale):
+        self.value_depth = value_depth
+        self.scale = scale
+
+    def __call__(self, shape, dtype=None):
+        is_attention = ops.arange(shape[0]) >= shape[0] - self.value_depth
+        return ops.cast(ops.where(is_attention, self.scale, 1.0), dtype or "float32")
+
+    def get_config(self):
+        return {"value_depth": self.value_depth, "scale": self.scale}
+
+
 def build_stages(
     x: keras.KerasTensor,
     stages: Sequence[Stage],
     block: Callable[..., keras.KerasTensor],
     *,
     attention: Attention | None,
+    convolution: Callable[..., Any] | None,
     kernel_initializer: Any,
     max_size: tuple[int, int] | None,
     stage_gate: Callable[..., keras.KerasTensor] = lambda x, name: x,
@@ -60,58 +150,37 @@ def build_stages(
         x: the output of the stem.
         stages: the rows of the stage table.
         block: function `(x, stage, strides, convolution, name)` that applies one
-            block. `convolution(filters, kernel_size, strides, name=)` returns the
-            layer that attention may augment.
+            block, where `convolution` is a `BlockConvolution`.
         attention: resolved `Attention` or `None`.
+        convolution: callable like `keras.layers.Conv2D` in place of each block's
+            `BlockConvolution`, or `None`.
         kernel_initializer: the initializer of the convolutions handed to `block`.
         max_size: (height, width) of the largest `x`, or `None`.
         stage_gate: function `(x, name)`, applied behind each stage but the last.
     """
+    if attention is not None and convolution is not None:
+        raise ValueError(
+            f"convolution: received {convolution!r} beside attention; allowed: one of "
+            "them"
+        )
     size = max_size
     for number, stage in enumerate(stages, start=1):
-        make = augmentable_convolution(attention, number)
-        for index in range(stage.blocks):
-            strides = stage.strides if index == 0 else 1
-            x = block(
-                x,
-                stage,
-                strides,
-                partial(make, max_size=size, kernel_initializer=kernel_initializer),
-                name=f"stage{number}_block{index + 1}",
+        halved = attention is not None and number in attention.downsampled_stages
+        for index in range(1, stage.blocks + 1):
+            strides = stage.strides if index == 1 else 1
+            augmented = attention and attention.augments(number, index, strides)
+            made = BlockConvolution(
+                attention if augmented else None,
+                convolution,
+                attention_downsampling=2 if halved else 1,
+                max_size=size,
+                kernel_initializer=kernel_initializer,
             )
+            x = block(x, stage, strides, made, name=f"stage{number}_block{index}")
             size = strided_size(size, strides)
         if number < len(stages):
             x = stage_gate(x, f"stage{number}")
     return x
-
-
-def augmentable_convolution(attention, stage) -> Callable:
-    """Returns the function that makes a convolution of `stage`, augmented or plain."""
-    if attention is None or stage not in attention.stages:
-        return lambda *args, max_size, **kwargs: convolution(*args, **kwargs)
-
-    def augmented_convolution(filters, kernel_size, strides=1, **kwargs):
-        key_depth, value_depth = attention_depths(
-            filters,
-            key_ratio=attention.key_ratio,
-            value_ratio=attention.value_ratio,
-            num_heads=attention.num_heads,
-            min_key_depth_per_head=attention.min_key_depth_per_head,
-        )
-        return AugmentedConv2D(
-            filters,
-            kernel_size,
-            strides,
-            use_bias=False,
-            num_heads=attention.num_heads,
-            key_depth=key_depth,
-            value_depth=value_depth,
-            position_encoding=attention.position_encoding,
-            attention_downsampling=2 if stage in attention.downsampled_stages else 1,
-            **kwargs,
-        )
-
-    return augmented_convolution
 
 
 def strided_size(size: tuple[int, int] | None, strides: int) -> tuple[int, int] | None:

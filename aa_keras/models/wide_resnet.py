@@ -24,7 +24,7 @@ STAGES = (
 )
 ATTENTION = paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=8)
 KERNEL_INITIALIZER = parts.FAN_OUT_INITIALIZER
-conv = functools.partial(parts.convolution, kernel_initializer=KERNEL_INITIALIZER)
+conv = functools.partial(parts.plain_convolution, kernel_initializer=KERNEL_INITIALIZER)
 
 
 def pre_activation_block(x, stage, strides, convolution, name, *, branch_gate):
@@ -35,7 +35,7 @@ def pre_activation_block(x, stage, strides, convolution, name, *, branch_gate):
     if name == "stage1_block1":  # nothing has activated the output of the stem
         shortcut = x
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
-    x = batch_normalization(f"{name}_bn2")(x)
+    x = batch_normalization(f"{name}_bn2", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
     x = branch_gate(x, name)
@@ -50,23 +50,29 @@ def resolve(options: Mapping[str, Any]) -> spec.WideResNet:
         raise ValueError(
             f"depth: received {checked.depth}; allowed: 6 n + 4, such as 16 or 28"
         )
-    return spec.resolve_attention(checked, ATTENTION, len(STAGES))
+    return spec.resolve_attention(checked, ATTENTION, stage_table(checked))
 
 
-def features(inputs, options, max_size):
-    """The activated output of the last stage."""
+def stage_table(options) -> list[Stage]:
+    """Returns the rows of a network's stages, with its widths and numbers of blocks."""
     blocks = (options.depth - 4) // 6
+    return [
+        dataclasses.replace(row, filters=options.width * row.filters, blocks=blocks)
+        for row in STAGES
+    ]
+
+
+def features(inputs, options, max_size, convolution):
+    """The activated output of the last stage."""
     x = build_stages(
         conv(16, 3, name="stem_conv")(inputs),
-        [
-            dataclasses.replace(s, filters=options.width * s.filters, blocks=blocks)
-            for s in STAGES
-        ],
+        stage_table(options),
         functools.partial(
             pre_activation_block,
             branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
         ),
         attention=options.attention,
+        convolution=convolution,
         kernel_initializer=KERNEL_INITIALIZER,
         max_size=max_size,
         stage_gate=gate(options.channel_attention, STAGE_LAYERS),

@@ -41,6 +41,12 @@ CASES = {
         "padding": "valid",
         "position_encoding": "sine",
     },
+    "pooled strides": {"strides": (2, 3), "strided": "pool"},
+    "pooled strides, sine": {
+        "strides": 2,
+        "strided": "pool",
+        "position_encoding": "sine",
+    },
     "no convolution": {"filters": 6, "value_depth": 6, "kernel_size": 3},
     "no convolution, valid": {
         "filters": 6,
@@ -101,6 +107,7 @@ def reference_of(layer, x):
         layer.dilation_rate,
         attention.position_encoding,
         attention.attention_downsampling,
+        attention.strided,
     )
     return (np.moveaxis(output, -1, 1) if first else output), scores
 

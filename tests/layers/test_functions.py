@@ -8,7 +8,7 @@ from aa_keras.layers import attention_depths
 from aa_keras.layers.attention.fused import relative_windows
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.relative_logits import rel_to_abs, relative_logits
-from aa_keras.layers.attention.resampling import fit_table, halve, undo_halving
+from aa_keras.layers.attention.resampling import fit_table, pool, undo_halving
 from tests import reference
 from tests.layers.comparison import draw
 
@@ -57,6 +57,21 @@ def test_fit_table():
         np.testing.assert_allclose(unknown, fit_table(table, length, "resize"))
 
 
+@pytest.mark.parametrize("size", [(12, 9), (7, 10)])
+def test_pooled_strides_lie_where_a_strided_convolution_does(size):
+    """The mean of a window of positions is its centre: that of a 3x3 convolution."""
+    rows, columns = np.meshgrid(*map(np.arange, size), indexing="ij")
+    x = np.stack([rows, columns], axis=-1).astype("float32")[None]
+    pooled = ops.convert_to_numpy(pool(x, (2, 2)))[0]
+    kernel = np.zeros((3, 3, 2, 2), "float32")
+    kernel[1, 1] = np.eye(2)  # reads the cell at its centre
+    centres = ops.conv(x, kernel, 2, "same", data_format="channels_last")[0]
+    inner = (slice(1, -1), slice(1, -1))
+    np.testing.assert_allclose(pooled[inner], np.asarray(centres)[inner], atol=1e-5)
+    sampled = x[0, ::2, ::2][inner]
+    assert np.abs(np.asarray(centres)[inner] - sampled).max() == 1  # off on even maps
+
+
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2), (2, 3)])
 @pytest.mark.parametrize("size", [(12, 9), (7, 10), (1, 2)])
 def test_upsampling_undoes_the_pooling(size, strides):
@@ -64,7 +79,7 @@ def test_upsampling_undoes_the_pooling(size, strides):
     rows, columns = np.meshgrid(*map(np.arange, size), indexing="ij")
     x = np.stack([rows, columns], axis=-1).astype("float32")[None]
     x = np.concatenate([x, draw((1, *size, 2))], axis=-1)
-    sampled = halve(x)[:, :: strides[0], :: strides[1]]
+    sampled = pool(x, (2, 2))[:, :: strides[0], :: strides[1]]
     outputs = ops.convert_to_numpy(undo_halving(sampled, size, strides))
     expected = reference.upsample(ops.convert_to_numpy(sampled), size, strides)
     np.testing.assert_allclose(outputs, expected, atol=1e-5)

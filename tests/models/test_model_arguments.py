@@ -41,6 +41,21 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
             {"depth": 20},
             r"depth: received 20; allowed: \[34, 50, 101, 152\]",
         ),
+        (
+            "resnet",
+            {"depth": 8, "widths": [16, 8, 64]},
+            r"widths: received \[16, 8, 64\]; allowed: 3 numbers",
+        ),
+        (
+            "resnet",
+            {"attention": {}, "convolution": keras.layers.Conv2D},
+            r"convolution: received .*Conv2D.* beside attention; allowed: one of them",
+        ),
+        (
+            "mnasnet",
+            {"attention": {"stages": [1]}},
+            r"attention.stages: received \[1\]; allowed: 2 to 7",
+        ),
         ("retinanet", {"dropout": 0.5}, r"dropout: unknown key, received 0.5"),
         (
             "retinanet",
@@ -78,6 +93,22 @@ def test_mistakes_in_options(name, options, message):
             r"attention.downsampled_stages: received \[2\]; allowed: .*\[3\]",
         ),
         ({"num_heads": 64}, r"num_heads=64 does not fit in filters=32"),
+        (
+            {"key_ratio": 0.2, "key_depth": 8},
+            r"attention: received .*; allowed: key_depth or key_ratio, not both",
+        ),
+        ({"blocks": "odd"}, r"attention.blocks: received 'odd'; allowed: all, unstr"),
+        ({"blocks": {3: [2]}}, r"attention.blocks.3: received \[2\]; allowed: 1 to 1"),
+        (
+            {"stages": [3], "blocks": {2: [1]}},
+            r"attention.blocks: received stage 2; allowed: .*\[3\]",
+        ),
+        ({"blocks": "unstrided"}, r"attention: received stages \[2, 3\] .* no block"),
+        ({"stages": []}, r"attention: received stages \[\] .* no block"),
+        (
+            {"downsampled_stages": [2], "strided": "pool"},
+            r"attention.strided: received 'pool' with downsampled_stages \[2\]",
+        ),
     ],
 )
 def test_mistakes_in_attention(attention, message):

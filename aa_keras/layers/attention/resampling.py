@@ -68,23 +68,39 @@ def fit_table(table, length, on_larger="raise"):
     return ops.matmul(ops.cast(matrix, table.dtype), table)
 
 
-def halve(x):
-    """3x3 average pooling, stride 2, "same" padding (three wide in one dimension).
+def pool(x, strides):
+    """Averages "same" windows of `2 * stride - 1` cells with the given strides.
 
-    Border windows average the pixels that exist, on every backend: torch repeats the
-    border pixels where Keras' own "same" padding is uneven.
+    Windows are centred where those of a "same" convolution with an odd kernel are.
+    Border windows average the cells that exist, on every backend: torch repeats the
+    border cells where Keras' own "same" padding is uneven.
 
     Args:
         x: tensor (B, *size, C).
+        strides: sequence of ints.
 
     Returns:
-        Tensor (B, *ceil(size / 2), C).
+        Tensor (B, *ceil(size / strides), C).
     """
     size = ops.shape(x)[1:-1]
-    padding = ((0, 0), *((length % 2, 1) for length in size), (0, 0))
+    windows = tuple(2 * stride - 1 for stride in strides)
+    padding = [(0, 0), (0, 0)]
+    padding[1:1] = [
+        _same_padding(length, window, stride)
+        for length, window, stride in zip(size, windows, strides, strict=True)
+    ]
     inside = ops.pad(ops.ones((1, *size, 1), dtype=x.dtype), padding)
-    total = ops.average_pool(ops.pad(x, padding), 3, 2, data_format="channels_last")
-    return total / ops.average_pool(inside, 3, 2, data_format="channels_last")
+
+    def mean(x):
+        return ops.average_pool(x, windows, strides, data_format="channels_last")
+
+    return mean(ops.pad(x, padding)) / mean(inside)
+
+
+def _same_padding(length, window, stride):
+    padding = (-(-length // stride) - 1) * stride + window - length
+    padding = (max if isinstance(length, int) else ops.maximum)(padding, 0)
+    return padding // 2, padding - padding // 2
 
 
 def undo_halving(x, size, strides):
@@ -96,7 +112,7 @@ def undo_halving(x, size, strides):
 
     Args:
         x: tensor (B, *ceil(ceil(size / 2) / strides), C).
-        size: sequence of ints or scalar tensors, the lengths before `halve`.
+        size: sequence of ints or scalar tensors, the lengths before pooling.
         strides: sequence of ints.
 
     Returns:
@@ -118,5 +134,5 @@ def undo_halving(x, size, strides):
 
 def _first_centre(length, stride):
     """Where the centre of the first 3-wide "same" window lies."""
-    padding = (-(-length // stride) - 1) * stride + 3 - length
-    return 1 - (max if isinstance(length, int) else ops.maximum)(padding, 0) // 2
+    before, _ = _same_padding(length, 3, stride)
+    return 1 - before
