@@ -6,8 +6,10 @@ import io
 import numpy as np
 
 # The order of pycocotools' `stats`, under the names of the paper's tables.
-METRICS = tuple(
-    ["mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large", "recall_1", "recall_10", "recall_100", "recall_small", "recall_medium", "recall_large"]
+METRICS = (
+    *("mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large"),
+    *("recall_1", "recall_10", "recall_100"),
+    *("recall_small", "recall_medium", "recall_large"),
 )
 # COCO numbers its 80 categories from 1 to 90 and leaves these out.
 UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
