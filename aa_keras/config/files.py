@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import json
 import re
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,8 @@ import yaml
 from aa_keras.config.schema import Experiment, experiment_type
 from aa_keras.options import check, short
 
-# Keys that say where data lies, which changes no result.
-PATH_KEYS = frozenset({"data.data_dir", "data.download"})
+# Keys that say where data and modules lie, which changes no result.
+PATH_KEYS = frozenset({"data.data_dir", "data.download", "import_from"})
 # Keys that change what a run stores, shows or costs, but not its result.
 HOUSEKEEPING_KEYS = frozenset(
     f"train.{k}"
@@ -76,22 +77,28 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     values.setdefault("name", path.stem)
     for override in overrides:
         _override(values, override)
-    _import_modules(path, values.get("import"))
+    _import_modules(path, values)
     try:
         return check(experiment_type(), values)
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
 
 
-def _import_modules(path, names):
-    for name in names if isinstance(names, list) else ():
+def _import_modules(path, values):
+    names = values.get("import")
+    if not names or not isinstance(names, list):
+        return
+    folder = str(values.setdefault("import_from", str(path.parent.resolve())))
+    if folder not in sys.path:
+        sys.path.append(folder)
+    for name in names:
         try:
             importlib.import_module(str(name))
         except Exception as error:  # the module's own code may raise anything
             raise ConfigError(
                 f"{path}: import: received {name!r}, which cannot be imported: "
                 f"{type(error).__name__}: {_one_line(error)}; allowed: modules that "
-                "are installed, in PYTHONPATH or in the current folder"
+                f"are installed, in PYTHONPATH or in {folder}"
             ) from error
 
 

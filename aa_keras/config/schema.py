@@ -152,12 +152,14 @@ class Train(Section):
 class Experiment(Section):
     """One run: the network, its data and its training. Plain data, frozen.
 
-    `import` names modules that register networks or data sets.
+    `import` names modules that register networks or data sets. They are looked for
+    where Python does, and in the folder `import_from`, that of the file if not given.
     """
 
     name: Name
     smoke: bool = False  # a short trial whose numbers mean nothing
     imports: list[str] = Field(default=[], alias="import")
+    import_from: str | None = None
     paper: list[PaperRow] = Field(default=[])
     model: spec.Network
     data: Data

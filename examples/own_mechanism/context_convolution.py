@@ -18,15 +18,14 @@ class ContextConv2D(keras.layers.Conv2D):
 
     def build(self, input_shape):
         super().build(input_shape)
-        self.context_kernel = self.add_weight(
-            name="context_kernel",
-            shape=(input_shape[-1], self.filters),
-            initializer="zeros",
+        self.context = keras.layers.Dense(
+            self.filters, use_bias=False, kernel_initializer="zeros", name="context"
         )
+        self.context.build((None, input_shape[-1]))
 
     def call(self, inputs):
-        mean = ops.mean(inputs, axis=(1, 2), keepdims=True)
-        return super().call(inputs) + ops.matmul(mean, self.context_kernel)
+        context = self.context(ops.mean(inputs, axis=(1, 2)))
+        return super().call(inputs) + context[:, None, None, :]
 
 
 models.register(

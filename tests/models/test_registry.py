@@ -1,5 +1,6 @@
 """Networks of others: built, checked and configured as the project's own."""
 
+import sys
 from functools import partial
 
 import keras
@@ -69,7 +70,7 @@ def test_names_of_the_project_stay():
 
 
 def test_a_file_imports_what_it_names(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
     (tmp_path / "own_networks.py").write_text(MODULE)
     path = tmp_path / "own.yaml"
     path.write_text(EXPERIMENT)
@@ -83,7 +84,8 @@ def test_a_file_imports_what_it_names(tmp_path, monkeypatch):
     }
     model = models.build(input_shape=(8, 8, 1), **options)
     assert model.count_params() == 64 * 8 + 8 + 8 * 10 + 10
-    saved = tmp_path / "saved.yaml"
+    saved = tmp_path / "run" / "saved.yaml"  # in another folder than the module
+    saved.parent.mkdir()
     saved.write_text(config.dump(experiment))
     assert config.load(saved) == config.load(path)
     for override, message in (
