@@ -103,9 +103,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(tmp_path):
     model = build_model()
     live(run_state(tmp_path), model, [0.5])
     before = model.get_weights()
-    with pytest.raises(
-        ValueError, match="checkpoint of another configuration"
-    ):
+    with pytest.raises(ValueError, match="checkpoint of another configuration"):
         checkpoints.restore(tmp_path / "checkpoints", model, "other")
     np.testing.assert_array_equal(model.get_weights()[0], before[0])
 
