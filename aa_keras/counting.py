@@ -8,14 +8,15 @@ pooling, resizing, softmax and other element-wise work:
 | `gflops_paper` | 2 a multiply-add | 1 | 0 |
 | `gflops` | 2 | 2 | 2 |
 
-The first one gives the digits that the paper prints; it is a convention found by
-arithmetic from its tables, not one that the paper states. A graph profiler is no
-help: TensorFlow's counts 0 for an einsum.
+The first one gives the digits that the paper prints. Its convention is found by
+arithmetic from the paper's tables; the paper does not state it. A graph profiler does
+not replace this: TensorFlow's counts 0 for an einsum.
 """
 
 import dataclasses
 import functools
 import math
+from typing import NamedTuple
 
 import keras
 from keras import layers, tree
@@ -26,15 +27,8 @@ from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
 
 
-@dataclasses.dataclass(frozen=True)
-class Counts:
-    """What a model costs.
-
-    Args:
-        params: number of trainable parameters.
-        gflops_paper: 1e9 operations a forward pass of one image, the paper's way.
-        gflops: the same with every multiply-add counted as two.
-    """
+class Counts(NamedTuple):
+    """What a model costs: trainable parameters and 1e9 operations for one image."""
 
     params: int
     gflops_paper: float
@@ -43,33 +37,24 @@ class Counts:
 
 @dataclasses.dataclass(frozen=True)
 class MultiplyAdds:
-    """Multiply-adds of one call for one image, by kind.
+    """Multiply-adds of one call for one image, by kind."""
 
-    Args:
-        projection: in convolutions and dense layers.
-        attention: in the products of queries with keys, and of weights with values.
-        relative: in the relative logits.
-    """
-
-    projection: int = 0
-    attention: int = 0
-    relative: int = 0
+    projection: int = 0  # in convolutions and dense layers
+    attention: int = 0  # in the products of queries with keys, of scores with values
+    relative: int = 0  # in the relative logits
 
     def __add__(self, other):
-        return MultiplyAdds(
-            self.projection + other.projection,
-            self.attention + other.attention,
-            self.relative + other.relative,
-        )
+        pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
+        return MultiplyAdds(*map(sum, pairs))
 
 
 def count(model, input_shape=None) -> Counts:
     """Counts the parameters and the operations of a model.
 
     Args:
-        model: a built functional or sequential `keras.Model`.
-        input_shape: (height, width, channels) of one image, needed where the model
-            leaves sizes open.
+        model: built `keras.Model`, functional or Sequential.
+        input_shape: tuple (height, width, channels) of one image. Defaults to the
+            model's, which must then be known.
 
     Returns:
         `Counts`.
@@ -100,18 +85,18 @@ def count(model, input_shape=None) -> Counts:
 
 @functools.singledispatch
 def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
-    """Returns the multiply-adds of one call of `layer`; rules are by its type.
+    """Returns the multiply-adds of one call of `layer`; rules go by its type.
 
-    A rule for a layer of your own: `@multiply_adds.register(MyLayer)`. Layers without
-    a rule count nothing, as long as they have no kernel.
+    `@multiply_adds.register(MyLayer)` adds a rule. Layers without a kernel need none
+    and count nothing.
 
     Args:
-        layer: a built layer.
-        input_shape: shape of its (first) input, batch size 1, all sizes known.
-        output_shape: shape of its (first) output.
+        layer: built layer.
+        input_shape: tuple, the shape of its (first) input, batch size 1.
+        output_shape: tuple, the shape of its (first) output.
 
     Raises:
-        ValueError: for a layer that has a kernel and no rule.
+        ValueError: if a layer has a kernel and no rule.
     """
     kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
     if kernels:
@@ -142,21 +127,18 @@ def _(layer, input_shape, output_shape):
 def _(layer, input_shape, output_shape):
     image = keras.KerasTensor(input_shape)
     projected = _Projecting(layer).compute_output_spec(image)
-    positions, tables = math.prod(projected.size), projected.tables
-    channels = layer.key_depth + layer.value_depth
+    positions = math.prod(projected.size)
+    distances = sum(t.shape[0] for t in projected.tables if t is not None)
     return MultiplyAdds(
         projection=positions * (_kernel(layer.qkv) + _kernel(layer.output_projection)),
-        attention=positions**2 * channels,
-        relative=positions
-        * layer.key_depth
-        * sum(table.shape[0] for table in tables if table is not None),
+        attention=positions**2 * (layer.key_depth + layer.value_depth),
+        relative=positions * layer.key_depth * distances,
     )
 
 
 @multiply_adds.register(AugmentedConv)
 def _(layer, input_shape, output_shape):
-    inner = layer.attention_shape(input_shape)
-    total = multiply_adds(layer.attention, inner, None)
+    total = multiply_adds(layer.attention, layer.attention_shape(input_shape), None)
     if layer.convolution is not None:
         positions = math.prod(_spatial(output_shape, layer.data_format))
         total += MultiplyAdds(projection=positions * _kernel(layer.convolution))
@@ -203,11 +185,8 @@ def _(model, input_shape, output_shape):
             nonlocal total
             outputs = operation.compute_output_spec(*args, **kwargs)
             if isinstance(operation, layers.Layer):
-                first_input, first_output = (
-                    tree.flatten(args)[0],
-                    tree.flatten(outputs)[0],
-                )
-                total += multiply_adds(operation, first_input.shape, first_output.shape)
+                shapes = (tree.flatten(x)[0].shape for x in (args, outputs))
+                total += multiply_adds(operation, *shapes)
             return outputs
 
         return call

@@ -6,14 +6,14 @@ Every case runs in a process of its own: Conv2D, AugmentedConv2D as listing and 
 and the paper's own operations one by one (`printed.py`), forward and training step,
 with and without XLA. Milliseconds are the median of 7 runs after two to warm up; extra
 peak bytes are the process's peak resident memory less that of the Conv2D process.
-"bare" is the work that no implementation avoids: convolutions, the two products of the
-attention in blocks that fit the cache, and the exponentials, each timed alone, less the
-call of an empty program, and added up. It is an estimate and no lower bound: alone,
-every part writes its result to memory of its own.
+"bare" is the work that every implementation does: convolutions, the two products of the
+attention in blocks that fit the cache, and the exponentials. Each part is timed alone,
+less the call of an empty program, and the times are added. This is an estimate and not
+a lower bound: alone, every part writes its result to its own memory.
 
-A slow moment of the machine meets some processes and not others. So all cases are run
-again as often as the minutes allow, and of each case the fastest process counts; where
-they allow one pass, differences of a tenth between two cases say nothing.
+The machine is slower at some moments than at others. So all cases run again as often as
+the minutes allow, and the fastest process of each case counts. With a single pass,
+differences of a tenth between two cases are noise.
 """
 
 import argparse
@@ -115,7 +115,7 @@ def time_program(program, inputs, repeats):
 
 
 def bare_work(size, xla, repeats):
-    """Milliseconds of the parts of a forward pass that cannot be left out."""
+    """Milliseconds of the parts of a forward pass that every implementation has."""
     import tensorflow as tf
 
     batch, height, width, channels, key_depth, value_depth, num_heads = size

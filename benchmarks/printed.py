@@ -1,11 +1,11 @@
-"""The attention of the paper operation by operation, as other implementations have it.
+"""The attention of the paper operation by operation, as in other implementations.
 
 Shape letters: B batch, N heads, H height, W width, L the length of one axis, D key
 depth of one head.
 
 `listing_attention` of the package is the same formulation with one full-size
-transposition less: it repeats the logits of the width where they belong, where the
-paper repeats those of both axes in one place and then moves them.
+transposition less: it repeats the logits of the width along their final axis. The paper
+repeats those of both axes along one axis and then transposes both.
 """
 
 from keras import ops

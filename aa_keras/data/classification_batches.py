@@ -39,7 +39,7 @@ def build_training(
     Args:
         source: a `Source`.
         preprocessing: a `Preprocessing`.
-        augmentation: str, a key of `AUGMENTATIONS`.
+        augmentation: str, a key of the task's `AUGMENTATIONS`.
         batch_size: int, images in a batch. An epoch drops the images that do not fill
             a batch (other images each epoch, as the order changes).
         seed: int.

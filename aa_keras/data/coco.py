@@ -6,9 +6,11 @@ import io
 import numpy as np
 
 # The order of pycocotools' `stats`, under the names of the paper's tables.
-METRICS = ("mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large")
-METRICS += ("recall_1", "recall_10", "recall_100")
-METRICS += ("recall_small", "recall_medium", "recall_large")
+METRICS = (
+    *("mAP", "mAP50", "mAP75", "mAP_small", "mAP_medium", "mAP_large"),
+    *("recall_1", "recall_10", "recall_100"),
+    *("recall_small", "recall_medium", "recall_large"),
+)
 # COCO numbers its 80 categories from 1 to 90 and leaves these out.
 UNUSED_CATEGORIES = (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
 _PREDICTED = ("classes", "confidence")
@@ -18,16 +20,14 @@ def measure(batches, preprocessing) -> dict[str, float]:
     """Computes COCO's metrics of predictions, in coordinates of the original images.
 
     Args:
-        batches: iterable of pairs (targets, predictions) for all batches of a split:
-            targets as `detection_batches.build_evaluation` returns them, predictions
-            as KerasCV decodes them, a dictionary of `boxes` (batch, most, 4), left,
-            top, right, bottom in pixels of the network's input, `confidence` and
-            `classes` (batch, most); class -1 where there is no box.
+        batches: iterable of pairs (targets, predictions): targets as
+            `detection_batches.build_evaluation` returns them, predictions as KerasCV
+            decodes them, `boxes` (batch, most, 4) in pixels of the network's input,
+            `confidence` and `classes` (batch, most); class -1 where there is no box.
         preprocessing: a `DetectionPreprocessing`.
 
     Returns:
-        A dictionary of `METRICS`, floats in 0..1. Metrics of a size without any object
-        are -1, as in pycocotools.
+        A dictionary of `METRICS`, floats in 0..1; -1 for a size without any object.
 
     Raises:
         ValueError: if there is no batch.

@@ -74,10 +74,11 @@ class Source:
         self.count(split)
         if self.arrays:
             return tf.data.Dataset.from_tensor_slices(self.arrays(split))
-        assert self.records
-        return self.records(split, None).map(
-            lambda record: (decode(record["image"], self.channels), record["label"])
-        )
+        if self.records:
+            return self.records(split, None).map(
+                lambda record: (decode(record["image"], self.channels), record["label"])
+            )
+        raise ValueError(f"source: received {self.name!r} without arrays or records")
 
 
 def open_source(
@@ -164,7 +165,7 @@ def _tensorflow_dataset(name, known, *, data_dir, download, carved, corrupt_imag
     splits = tfds_files.assign_splits(builder, known.test_split)
     _check_carving(name, splits, splits["train"].num_examples, carved)
     splits = tfds_files.carve(builder, splits, carved) if carved else splits
-    task, features = tfds_files.find_task(builder)
+    task, features = tfds_files.task_and_features(builder)
     records = functools.partial(tfds_files.read, builder, splits, features)
     content = {
         "class_names": tuple(tfds_files.class_names(builder, task)),

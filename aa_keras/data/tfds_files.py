@@ -100,7 +100,7 @@ def carve(builder, splits, validation_examples) -> dict:
     return {**splits, "train": train, "validation": validation}
 
 
-def find_task(builder) -> tuple[str, set[str]]:
+def task_and_features(builder) -> tuple[str, set[str]]:
     """Returns `"classification"` or `"detection"`, and the features that it needs."""
     features = builder.info.features
     if {"image", "image/id", "objects"} <= set(features):

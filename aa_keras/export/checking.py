@@ -1,5 +1,6 @@
 """Compares an export with its network before it appears."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -27,35 +28,26 @@ def sample_images(preprocessing, options=None) -> list[np.ndarray]:
         preprocessing: a `data.Preprocessing`.
         options: the section `data` of an experiment. Defaults to no run.
     """
-    channels = preprocessing.channels
-    fitting = MAX_PIXELS // preprocessing.image_size**2
-    count = min(MAX_IMAGES, max(2, fitting))
-    images: list = []
-    if options is not None:
-        try:
-            source = data.open_source(**{**options.source_options, "download": False})
-        except ValueError:  # not on this machine
-            pass
-        else:
-            if source.arrays:
-                images = list(source.arrays("test")[0][:count])
-            else:
-                records = source.records("test", None).map(
-                    lambda record: decoding.decode(record["image"], channels)
-                )
-                images = list(records.ignore_errors().take(count))
-    return [*map(np.asarray, images), *photographs(channels)]
-
-
-def photographs(channels) -> list[np.ndarray]:
-    """Returns the photographs in scikit-learn, as uint8 arrays."""
     import sklearn.datasets
 
+    channels = preprocessing.channels
+    count = min(MAX_IMAGES, max(2, MAX_PIXELS // preprocessing.image_size**2))
+    images: list = []
+    source = None
+    if options is not None:
+        with contextlib.suppress(ValueError):  # the data is not on this machine
+            source = data.open_source(**{**options.source_options, "download": False})
+    if source and source.arrays:
+        images = list(source.arrays("test")[0][:count])
+    elif source and source.records:
+        records = source.records("test", None).map(
+            lambda record: decoding.decode(record["image"], channels)
+        )
+        images = list(records.ignore_errors().take(count))
     folder = Path(sklearn.datasets.__file__).parent / "images"
-    return [
-        decoding.decode(tf.io.read_file(str(path)), channels).numpy()
-        for path in sorted(folder.glob("*.jpg"))
-    ]
+    photographs = map(str, sorted(folder.glob("*.jpg")))
+    images += [decoding.decode(tf.io.read_file(p), channels) for p in photographs]
+    return list(map(np.asarray, images))
 
 
 def ask(file_format, folder, inputs, images) -> dict[str, dict[str, np.ndarray]]:
@@ -104,7 +96,7 @@ def check(task, answers, expected, signatures) -> float:
     Args:
         task: a `tasks.Task`.
         answers: dictionary, as `ask` returns it.
-        expected: dictionary of arrays, as `task.expect` returns it.
+        expected: dictionary, as `task.expect` returns it.
         signatures: dictionary, as in the model card.
 
     Returns:

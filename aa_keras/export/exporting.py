@@ -39,24 +39,17 @@ class Job:
     inputs: np.ndarray
     expected: dict[str, np.ndarray]
 
-    @property
-    def preprocessing(self):
-        return self.task.preprocessing
-
 
 def export(workdir, out, format="saved_model") -> Path:
     """Exports a finished run to `OUT/<version>/`.
 
     Args:
-        workdir: path of the folder of the run.
+        workdir: path of the run.
         out: path of the folder of the versions; created if it does not exist.
         format: str, a key of `FORMATS`. Defaults to `"saved_model"`.
 
     Returns:
         Path of the new version folder.
-
-    Raises:
-        ValueError: if the run cannot be exported; no version exists then.
     """
     _find_format(format)  # before the run is loaded
     run = _load(workdir)
@@ -112,6 +105,17 @@ def export_model(
     Raises:
         ValueError: if the model cannot be exported, or a package is missing; no
             version exists then.
+
+    Example:
+
+    >>> path = export_model(
+    ...     model,
+    ...     "export",
+    ...     format="saved_model",
+    ...     preprocessing=aa_keras.data.Preprocessing(8, mean=(0.3,), std=(0.4,)),
+    ...     class_names=[str(digit) for digit in range(10)],
+    ... )
+    >>> tf.saved_model.load(path).signatures["serving_default"](images=images)
     """
     record = _find_format(format)
     _refuse_unfitting(model, preprocessing)
@@ -144,26 +148,7 @@ def export_model(
 
 
 def export_saved_model(model, out, **options) -> Path:
-    """Exports a SavedModel with everything between an image and its class inside.
-
-    Args:
-        model: a Keras model, as of `export_model`.
-        out: path of the folder of the versions.
-        **options: the other arguments of `export_model`.
-
-    Returns:
-        Path of the new version folder.
-
-    Example:
-
-    >>> path = export_saved_model(
-    ...     model,
-    ...     "export",
-    ...     preprocessing=aa_keras.data.Preprocessing(8, mean=(0.3,), std=(0.4,)),
-    ...     class_names=[str(digit) for digit in range(10)],
-    ... )
-    >>> tf.saved_model.load(path).signatures["serving_default"](images=images)
-    """
+    """Calls `export_model` with the format `"saved_model"`."""
     return export_model(model, out, format="saved_model", **options)
 
 

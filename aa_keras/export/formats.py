@@ -99,11 +99,11 @@ def _convert(job, name, file):
 
     if len(job.expected) != 1:
         raise ValueError(
-            f"format: received {name!r}; allowed for {job.preprocessing.task}: "
+            f"format: received {name!r}; allowed for {job.task.preprocessing.task}: "
             "'saved_model', as the network's output alone is not its answer"
         )
     ((output, expected),) = job.expected.items()
-    shape = job.preprocessing.output_shape
+    shape = job.task.preprocessing.output_shape
     named = keras.Model(job.model.inputs, {output: job.model.outputs[0]})
     specification = keras.InputSpec(
         shape=(None, *shape), dtype="float32", name="inputs"
@@ -122,19 +122,12 @@ def _convert(job, name, file):
             f"format: {name} has no equivalent for this model: "
             f"{type(error).__name__}: {reason}"
         ) from error
-    tensors = {"inputs": shape, output: expected.shape[1:]}
-    described = {
-        key: {"dtype": "float32", "shape": [None, *size]}
-        for key, size in tensors.items()
-    }
-    return {
-        "signatures": {
-            file.name: {
-                "inputs": {"inputs": described.pop("inputs")},
-                "outputs": described,
-            }
-        }
-    }
+
+    def tensor(shape):
+        return {"dtype": "float32", "shape": [None, *shape]}
+
+    inputs, outputs = {"inputs": tensor(shape)}, {output: tensor(expected.shape[1:])}
+    return {"signatures": {file.name: {"inputs": inputs, "outputs": outputs}}}
 
 
 FORMATS = {

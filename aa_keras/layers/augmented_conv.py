@@ -1,5 +1,7 @@
 """Attention-augmented convolutions: concat[Conv(X), MHA(X)]."""
 
+import functools
+
 import keras
 from keras import ops
 
@@ -47,22 +49,24 @@ class AugmentedConv(keras.layers.Layer):
         super().__init__(**kwargs)
         self.rank = len(self.attention_class.axes)
         self.filters = validation.positive_int("filters", filters)
-        self.kernel_size = validation.int_tuple("kernel_size", kernel_size, self.rank)
-        self.strides = validation.int_tuple("strides", strides, self.rank)
+        int_tuple = functools.partial(validation.int_tuple, rank=self.rank)
+        self.kernel_size = int_tuple("kernel_size", kernel_size)
+        self.strides = int_tuple("strides", strides)
+        self.dilation_rate = int_tuple("dilation_rate", dilation_rate)
         self.padding = validation.one_of("padding", padding, ("same", "valid"))
-        self.dilation_rate = validation.int_tuple(
-            "dilation_rate", dilation_rate, self.rank
-        )
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
                 "strides above 1 do not go with a dilation_rate above 1; received "
                 f"strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
+        lost = [0] * self.rank
+        if self.padding == "valid":
+            pairs = zip(self.kernel_size, self.dilation_rate, strict=True)
+            lost = [(kernel - 1) * dilation for kernel, dilation in pairs]
+        self.margins = tuple((n // 2, n - n // 2) for n in lost)
         self.data_format = validation.data_format(data_format)
         self.activation = keras.activations.get(activation)
-        self.max_size = max_size
-        if max_size is not None:
-            self.max_size = validation.int_tuple("max_size", max_size, self.rank)
+        self.max_size = validation.optional_size("max_size", max_size, self.rank)
         if key_depth is None:
             key_depth, _ = attention_depths(filters, num_heads=num_heads)
         if value_depth is None:
@@ -92,18 +96,13 @@ class AugmentedConv(keras.layers.Layer):
             )
         self.convolution = None
         if value_depth < filters:
-            self.convolution = build_sublayer(
-                self,
-                self.attention.convolution_class,
+            self.convolution = self.attention.build_convolution(
                 filters - value_depth,
                 self.kernel_size,
                 strides=self.strides,
                 padding=self.padding,
-                data_format="channels_last",
                 dilation_rate=self.dilation_rate,
-                use_bias=use_bias,
                 name="convolution",
-                **{n: o for n, o in options.items() if not n.startswith("relative")},
             )
 
     def build(self, input_shape):
@@ -129,13 +128,13 @@ class AugmentedConv(keras.layers.Layer):
 
     def _crop(self, x):
         """Cuts off the border that a "valid" convolution's outputs do not lie on."""
-        inner = (slice(start, -end or None) for start, end in self._margins)
+        inner = (slice(start, -end or None) for start, end in self.margins)
         return x[(slice(None), *inner)]
 
     def _crop_size(self, size):
         cropped = tuple(
             None if n is None else n - start - end
-            for n, (start, end) in zip(size, self._margins, strict=True)
+            for n, (start, end) in zip(size, self.margins, strict=True)
         )
         if any(n is not None and n < 1 for n in cropped):
             raise ValueError(
@@ -143,18 +142,6 @@ class AugmentedConv(keras.layers.Layer):
                 f"{cropped} of it"
             )
         return cropped
-
-    @property
-    def _margins(self):
-        if self.padding == "same":
-            return ((0, 0),) * self.rank
-        lost = (
-            (kernel - 1) * dilation
-            for kernel, dilation in zip(
-                self.kernel_size, self.dilation_rate, strict=True
-            )
-        )
-        return tuple((n // 2, n - n // 2) for n in lost)
 
     def attention_shape(self, input_shape) -> tuple:
         """Returns the shape of the attention's input for one of the layer's inputs."""

@@ -1,5 +1,7 @@
 """How many channels the queries, keys and values get."""
 
+from aa_keras.layers import validation
+
 
 def attention_depths(
     filters,
@@ -7,19 +9,20 @@ def attention_depths(
     value_ratio=0.1,
     num_heads=8,
     min_key_depth_per_head=20,
-):
+) -> tuple[int, int]:
     """Returns the paper's depths of keys and values for a layer of `filters`.
 
     Both depths are totals over all heads and multiples of `num_heads`, rounded down
     (at least one channel a head).
 
     Args:
-        filters: int, output channels of the whole layer (the paper's F_out).
-        key_ratio: float, key depth over filters (the paper's kappa).
-        value_ratio: float, value depth over filters (the paper's upsilon).
-        num_heads: int, number of attention heads (the paper's N_h).
-        min_key_depth_per_head: int, lower bound for the key depth of one head. The
-            paper holds 20 in its ResNets and Wide-ResNets; 0 switches it off.
+        filters: int, the output channels of the whole layer (the paper's F_out).
+        key_ratio: float, key depth over filters (the paper's kappa). Defaults to `0.2`.
+        value_ratio: float, value depth over filters (the paper's upsilon). Defaults to
+            `0.1`.
+        num_heads: int, the attention heads (the paper's N_h). Defaults to `8`.
+        min_key_depth_per_head: int, lower bound for the key depth of one head; 0
+            switches it off. Defaults to `20`, as in the paper's ResNets.
 
     Returns:
         The pair `(key_depth, value_depth)`.
@@ -34,9 +37,8 @@ def attention_depths(
     >>> attention_depths(256, key_ratio=0.25, value_ratio=0.25)
     (160, 64)
     """
-    for name, value in (("filters", filters), ("num_heads", num_heads)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a positive integer; received {value!r}")
+    validation.positive_int("filters", filters)
+    validation.positive_int("num_heads", num_heads)
     if min_key_depth_per_head < 0:
         raise ValueError(
             "min_key_depth_per_head must be 0 or more; received "

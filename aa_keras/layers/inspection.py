@@ -5,25 +5,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from aa_keras.keras_internals import sublayers
+from aa_keras.layers import validation
+from aa_keras.layers.attention.implementations import IMPLEMENTATIONS
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import Projections, SelfAttention
 
 
 def attention_layers(model) -> dict[str, SelfAttention]:
-    """Returns the attention layers of a model, in order.
+    """Returns the attention layers of a model, nested ones included, in order.
 
     Args:
-        model: a Keras model or layer. Nested models and layers are searched too.
+        model: `keras.Model` of any kind.
 
     Returns:
         Dictionary from a name to the layer. The attention of an augmented convolution
-        goes by the convolution's name. Where two share a name, both go by their
-        paths, `outer/inner`.
-
-    Example:
-
-    >>> list(attention_layers(aa_keras.models.AAResNet50()))[0]
-    'stage2_block1_conv2'
+        goes by the convolution's name. Layers that share a name go by their paths,
+        `outer/inner`.
     """
     paths: dict[str, SelfAttention] = {}
     _search(model, (), paths, set())
@@ -53,13 +50,13 @@ def record_projections(
 ) -> tuple[Any, dict[str, Projections]]:
     """Calls a function and returns what attention layers projected meanwhile.
 
-    Works for a function that calls a model eagerly or while a graph is traced. Of a
-    layer that is called several times the first call counts.
+    The function may call a model eagerly or while a graph is traced. Of a layer that
+    is called several times the first call counts.
 
     Args:
         function: callable without arguments, such as `lambda: model(images)` for a
             built model.
-        layers: the layers by name, as `attention_layers` returns them.
+        layers: dictionary from names to layers, as from `attention_layers`.
 
     Returns:
         The function's result, and a dictionary from each name to `Projections`. A
@@ -85,12 +82,13 @@ def record_projections(
 
 @contextlib.contextmanager
 def use_implementation(model, implementation: str) -> Iterator[None]:
-    """Lets all attention layers of a model use one implementation in a `with` block.
+    """Switches the implementation of all attention layers in a `with` block.
 
     Args:
-        model: a Keras model or layer.
+        model: `keras.Model` of any kind.
         implementation: str, `"listing"`, `"fused"` or `"auto"`.
     """
+    validation.one_of("implementation", implementation, IMPLEMENTATIONS)
     with contextlib.ExitStack() as stack:
         for layer in attention_layers(model).values():
             stack.enter_context(_replaced(layer, "implementation", implementation))

@@ -1,5 +1,6 @@
 """Self-attention over a map: the MHA(X) of an augmented convolution."""
 
+import inspect
 import math
 from typing import Any, NamedTuple
 
@@ -23,19 +24,12 @@ WEIGHT_OPTIONS = {
         ("constraint", keras.constraints),
     )
 }
-ARGUMENTS = (
-    "value_depth",
-    "key_depth",
-    "num_heads",
-    "strides",
-    "data_format",
-    "use_bias",
-    "position_encoding",
-    "attention_downsampling",
-    "max_size",
-    "on_larger_input",
-    "implementation",
-)
+CHOICES = {
+    "position_encoding": POSITION_ENCODINGS,
+    "attention_downsampling": (1, 2),
+    "on_larger_input": ("raise", "resize"),
+    "implementation": IMPLEMENTATIONS,
+}
 
 
 class Projections(NamedTuple):
@@ -86,29 +80,22 @@ class SelfAttention(keras.layers.Layer):
         implementation="auto",
         **kwargs,
     ):
-        weight_options = {name: kwargs.pop(name, None) for name in WEIGHT_OPTIONS}
+        options = {name: kwargs.pop(name, None) for name in WEIGHT_OPTIONS}
         super().__init__(**kwargs)
-        rank = len(self.axes)
-        one_of = validation.one_of
+        self.rank = len(self.axes)
         self.num_heads = validation.positive_int("num_heads", num_heads)
         self.key_depth = validation.head_depth("key_depth", key_depth, num_heads)
         self.value_depth = validation.head_depth("value_depth", value_depth, num_heads)
-        self.strides = validation.int_tuple("strides", strides, rank)
+        self.strides = validation.int_tuple("strides", strides, self.rank)
         self.data_format = validation.data_format(data_format)
         self.use_bias = use_bias
-        self.position_encoding = one_of(
-            "position_encoding", position_encoding, POSITION_ENCODINGS
-        )
-        self.attention_downsampling = one_of(
-            "attention_downsampling", attention_downsampling, (1, 2)
-        )
-        self.max_size = max_size
-        if max_size is not None:
-            self.max_size = validation.int_tuple("max_size", max_size, rank)
-        self.on_larger_input = one_of(
-            "on_larger_input", on_larger_input, ("raise", "resize")
-        )
-        self.implementation = one_of("implementation", implementation, IMPLEMENTATIONS)
+        self.position_encoding = position_encoding
+        self.attention_downsampling = attention_downsampling
+        self.max_size = validation.optional_size("max_size", max_size, self.rank)
+        self.on_larger_input = on_larger_input
+        self.implementation = implementation
+        for name, allowed in CHOICES.items():
+            validation.one_of(name, getattr(self, name), allowed)
 
         # The paper's listing passes this number where TensorFlow takes the mean.
         deviation = (key_depth // num_heads) ** -0.5
@@ -118,33 +105,25 @@ class SelfAttention(keras.layers.Layer):
             "relative_initializer": keras.initializers.RandomNormal(stddev=deviation),
         }
         for name, module in WEIGHT_OPTIONS.items():
-            option = weight_options[name] or defaults.get(name)
-            setattr(self, name, module.get(option))
-        self.qkv = self._build_convolution(
-            2 * key_depth + value_depth, strides=self.strides, name="qkv"
-        )
-        self.output_projection = self._build_convolution(
-            value_depth, name="output_projection"
+            setattr(self, name, module.get(options[name] or defaults.get(name)))
+        channels = 2 * key_depth + value_depth
+        self.qkv = self.build_convolution(channels, 1, strides=self.strides, name="qkv")
+        self.output_projection = self.build_convolution(
+            value_depth, 1, name="output_projection"
         )
 
-    def _build_convolution(self, filters, **options):
+    def build_convolution(self, filters, kernel_size, **options) -> keras.layers.Layer:
+        """Returns a convolution with this layer's options for kernels and biases."""
         for name in WEIGHT_OPTIONS:
             if not name.startswith("relative"):
                 options[name] = getattr(self, name)
+        options |= {"use_bias": self.use_bias, "data_format": "channels_last"}
         return build_sublayer(
-            self,
-            self.convolution_class,
-            filters,
-            kernel_size=1,
-            data_format="channels_last",
-            use_bias=self.use_bias,
-            **options,
+            self, self.convolution_class, filters, kernel_size, **options
         )
 
     def build(self, input_shape):
-        _, *size, channels = channels_last(
-            input_shape, self.data_format, len(self.axes)
-        )
+        _, *size, channels = channels_last(input_shape, self.data_format, self.rank)
         if channels is None:
             raise ValueError(
                 f"input_shape must have a known number of channels; received "
@@ -180,11 +159,11 @@ class SelfAttention(keras.layers.Layer):
         output, scores = attend(
             *projections, self.implementation, return_attention_scores
         )
-        output = combine_heads(output, projections.size[: len(self.axes)])
+        output = combine_heads(output, projections.size[: self.rank])
         output = self.output_projection(output)
         if self.attention_downsampling == 2:
             shape = ops.shape(inputs)
-            _, *size, _ = channels_last(shape, self.data_format, len(self.axes))
+            _, *size, _ = channels_last(shape, self.data_format, self.rank)
             output = undo_halving(output, size, self.strides)
         if self.data_format == "channels_first":
             output = ops.moveaxis(output, -1, 1)
@@ -233,22 +212,19 @@ class SelfAttention(keras.layers.Layer):
     def load_own_variables(self, store):
         """Fits relative tables of another size as a call with that size would."""
         store = {index: store[index] for index in store.keys()}  # noqa: SIM118
-        tables = {id(table): table for table in self._tables}
         for index, weight in enumerate(self.weights):  # its own come first
-            if id(weight) in tables:
-                store[str(index)] = self._fit_loaded(weight, store[str(index)])
+            if not any(weight is table for table in self._tables):
+                continue
+            loaded = ops.convert_to_tensor(store[str(index)], dtype=weight.dtype)
+            if weight.shape[0] > loaded.shape[0] and self.on_larger_input == "raise":
+                raise ValueError(
+                    f"{weight.name} of layer {self.name} has shape {weight.shape}, the "
+                    f"loaded weights have {tuple(loaded.shape)}, trained at a smaller "
+                    "input: use resize_relative_embeddings or on_larger_input='resize'"
+                )
+            length = (weight.shape[0] + 1) // 2
+            store[str(index)] = fit_table(loaded, length, self.on_larger_input)
         super().load_own_variables(store)
-
-    def _fit_loaded(self, variable, value):
-        table = ops.convert_to_tensor(value, dtype=variable.dtype)
-        built, length = ((x.shape[0] + 1) // 2 for x in (table, variable))
-        if length > built and self.on_larger_input == "raise":
-            raise ValueError(
-                f"{variable.name} of layer {self.name} has shape {variable.shape}, "
-                f"the loaded weights have {tuple(table.shape)}, trained at a smaller "
-                "input: use resize_relative_embeddings or on_larger_input='resize'"
-            )
-        return fit_table(table, length, self.on_larger_input)
 
     @property
     def _tables(self):
@@ -257,14 +233,14 @@ class SelfAttention(keras.layers.Layer):
 
     @property
     def _downsampling(self):
-        return (self.attention_downsampling,) * len(self.axes)
+        return (self.attention_downsampling,) * self.rank
 
     def _attended_size(self, size):
         # Pooling and strides commute where lengths are rounded up.
         return ceil_divide(ceil_divide(size, self.strides), self._downsampling)
 
     def compute_output_shape(self, input_shape):
-        batch, *size, _ = channels_last(input_shape, self.data_format, len(self.axes))
+        batch, *size, _ = channels_last(input_shape, self.data_format, self.rank)
         size = ceil_divide(size, self.strides)
         return in_format((batch, *size, self.value_depth), self.data_format)
 
@@ -274,19 +250,20 @@ class SelfAttention(keras.layers.Layer):
         )
         if not return_attention_scores:
             return output
-        batch, *size, _ = channels_last(inputs.shape, self.data_format, len(self.axes))
+        batch, *size, _ = channels_last(inputs.shape, self.data_format, self.rank)
         size = self._attended_size(size)
         length = None if None in size else math.prod(size)
         scores = (batch, self.num_heads, length, length)
         return output, keras.KerasTensor(scores, dtype=self.compute_dtype)
 
     def get_config(self):
-        arguments = {name: getattr(self, name) for name in ARGUMENTS}
-        weight_options = {
-            name: module.serialize(getattr(self, name))
-            for name, module in WEIGHT_OPTIONS.items()
-        }
-        return super().get_config() | arguments | weight_options
+        config = super().get_config()
+        # All but `self` and the last, `**kwargs`.
+        arguments = list(inspect.signature(SelfAttention.__init__).parameters)[1:-1]
+        config |= {name: getattr(self, name) for name in arguments}
+        for name, module in WEIGHT_OPTIONS.items():
+            config[name] = module.serialize(getattr(self, name))
+        return config
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")

@@ -87,16 +87,14 @@ def copy_weights(source, target) -> None:
         )
     values = []
     for old, new in zip(source.weights, target.weights, strict=True):
-        relative = old.name.startswith("relative_") and old.name == new.name
-        if relative and old.shape[1] == new.shape[1]:
-            length = (new.shape[0] + 1) // 2
-            values.append(fit_table(old.value, length, on_larger="resize"))
-        elif old.shape == new.shape:
-            values.append(old.value)
-        else:
+        value = old.value
+        if old.name.startswith("relative_") and old.name == new.name:
+            value = fit_table(value, (new.shape[0] + 1) // 2, on_larger="resize")
+        if value.shape != new.shape:
             raise ValueError(
                 f"target must have the weights of source; received {new.path} of shape "
                 f"{tuple(new.shape)} for {old.path} of shape {tuple(old.shape)}"
             )
+        values.append(value)
     for weight, value in zip(target.weights, values, strict=True):
         weight.assign(value)

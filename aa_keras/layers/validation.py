@@ -1,4 +1,4 @@
-"""Checks of constructor arguments; every error is one line that says what to do."""
+"""Checks of constructor arguments; every error is a single line."""
 
 import keras
 
@@ -30,6 +30,11 @@ def int_tuple(name, value, rank):
             f"{name} must be a positive integer or {rank} of them; received {value!r}"
         )
     return values
+
+
+def optional_size(name, value, rank):
+    """Returns None for None, otherwise `int_tuple`."""
+    return None if value is None else int_tuple(name, value, rank)
 
 
 def head_depth(name, depth, num_heads):

@@ -40,9 +40,9 @@ def build_signatures(
         model: a Keras model that ends in probabilities.
         preprocessing: a `data.Preprocessing`.
         class_names: sequence of strings.
-        attention_layer: str, a name among `layers.attention_layers(model)`, the layer
-            whose scores (B, heads, queries, keys) `serve_attention` returns. Defaults
-            to the last one; a model without any has no `serve_attention`.
+        attention_layer: str, a key of `layers.attention_layers(model)`, the layer whose
+            scores (B, heads, queries, keys) are served. Defaults to the last one; a
+            model without any has no `serve_attention`.
 
     Raises:
         ValueError: if the model has no such attention layer.
@@ -104,16 +104,7 @@ def build_signatures(
 
 
 def expect(model, inputs, images, class_names) -> dict[str, np.ndarray]:
-    """Computes what an export of a classifier has to answer.
-
-    Args:
-        model: a Keras model.
-        inputs: float array (B, H, W, C), as the network takes them.
-        images: list of uint8 arrays (H, W, C), the same images before preprocessing.
-        class_names: sequence of strings.
-
-    Returns:
-        Dictionary of `probabilities` (B, L).
+    """Computes `probabilities` (B, L), what an export has to answer.
 
     Raises:
         ValueError: if the model does not end in one probability for each class name.
@@ -137,13 +128,7 @@ def expect(model, inputs, images, class_names) -> dict[str, np.ndarray]:
 
 
 def compare(answer, expected, on_inputs) -> tuple[float, int]:
-    """Compares an answer with the expected one.
-
-    Args:
-        answer: dictionary of arrays, as a signature returns it.
-        expected: dictionary of arrays, as `expect` returns it.
-        on_inputs: bool, whether the signature takes inputs of the network and not
-            images.
+    """Compares an answer of a signature with what `expect` returned.
 
     Returns:
         The largest difference of a probability, and the number of images with another

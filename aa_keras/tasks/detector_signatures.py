@@ -91,14 +91,7 @@ def build_signatures(
 
 
 def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.ndarray]:
-    """Computes what an export of a detector has to answer.
-
-    Args:
-        model: a `models.RetinaNet`.
-        inputs: float array (B, H, W, C), as the network takes them.
-        images: list of uint8 arrays (H, W, C), the same images before preprocessing.
-        preprocessing: a `data.DetectionPreprocessing`.
-        class_names: sequence of strings.
+    """Computes what an export has to answer to `inputs`, and to uint8 `images`.
 
     Returns:
         Dictionary of `scores` and `classes` (B, K), `boxes` (B, K, 4) in pixels of the
@@ -125,14 +118,10 @@ def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.nd
 
 
 def compare(answer, expected, on_inputs) -> tuple[float, int]:
-    """Compares an answer with the expected one.
+    """Compares an answer of a signature with what `expect` returned.
 
-    Boxes are compared as a set, because boxes of equal scores have no order.
-
-    Args:
-        answer: dictionary of arrays, as a signature returns it.
-        expected: dictionary of arrays, as `expect` returns it.
-        on_inputs: bool, whether boxes are in pixels of the inputs and not the images.
+    Boxes are compared as a set, because boxes of equal scores have no order. They are
+    in pixels of the inputs if `on_inputs`, else of the images.
 
     Returns:
         The largest difference of a score, and the number of boxes without a

@@ -1,9 +1,10 @@
 """Figures of attention, for print and screen.
 
-Only matplotlib's object interface: no figure manager, no style, no backend is touched.
-The ground is white and opaque, so that a figure reads the same on a dark page; shares
-are drawn in viridis and signed numbers in PuOr, which survive grey print and the usual
-colour blindness.
+Every function returns a `matplotlib.figure.Figure` (`figure.savefig(path)` writes it)
+with `title`, a str, above the pictures. Only matplotlib's object interface is used: no
+figure manager, no style and no backend changes. The ground is white and opaque, so that
+a figure reads the same on a dark page. Shares are drawn in viridis and signed numbers
+in PuOr, which survive grey print and the usual colour blindness.
 """
 
 import numpy as np
@@ -20,30 +21,25 @@ INK = "#222222"
 OUTLINE = (("black", 2.6), ("white", 1.2))  # white within black shows on any colour
 
 
-def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
+def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Figure:
     """Draws where each head looks from each query pixel.
 
-    One row a query, one column a head, the image with the query (a ring) in front, as
-    in the appendix of the paper; in the maps the query's cell is outlined. All maps of
-    a row share one scale, from 0 to the largest share of attention in it, which the
-    bar at its end gives.
+    One row for each query, one column for each head, the image with the query (a ring)
+    in front, as in the appendix of the paper. The query's cell is outlined in the maps.
+    All maps of a row share one scale, from 0 to the largest share of attention in it.
 
     Args:
         image: array (height, width) or (height, width, 1 or 3). uint8 is shown as it
-            is; any other type, such as a normalised input, is stretched from its
-            smallest to its largest value.
+            is. Any other type, such as a normalised input, is scaled from its smallest
+            to its largest value.
         scores: array (heads, queries, map height, map width), one image's part of one
             layer's `attention_scores`.
         queries: sequence of pairs (y, x), the queries of `scores`, in pixels of
             `image`.
-        heads: sequence of the heads to draw, counted from 0; all if left out.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`; `figure.savefig(path)` writes it.
+        heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
 
     Raises:
-        ValueError: if shapes do not fit each other, or a head does not exist.
+        ValueError: if shapes do not match, or a head does not exist.
     """
     image, scores = picture_of(image), np.asarray(scores)
     heads = _check_heads(scores, queries, heads)
@@ -71,23 +67,21 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None):
     return figure
 
 
-def draw_relative_fields(fields, queries, image_size, *, heads=None, title=None):
+def draw_relative_fields(
+    fields, queries, image_size, *, heads=None, title=None
+) -> Figure:
     """Draws what the relative embeddings add to the logits of a query's keys.
 
-    One row a query, one column a head, distance 0 (the cross) in the middle. The
-    outline holds the distances at which this query has keys; the rest leads out of the
-    map. All fields of a row share one scale, symmetric about 0.
+    One row for each query, one column for each head, distance 0 (the cross) in the
+    middle. The outline contains the distances at which this query has keys. All fields
+    of a row share one scale, symmetric about 0.
 
     Args:
         fields: array (heads, queries, 2H-1, 2W-1), one image's part of one layer's
             `relative_fields`.
         queries: sequence of pairs (y, x), the queries of `fields`.
         image_size: pair (height, width) of the image in pixels.
-        heads: sequence of the heads to draw, counted from 0; all if left out.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+        heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
     """
     fields = np.asarray(fields)
     heads = _check_heads(fields, queries, heads)
@@ -113,22 +107,18 @@ def draw_relative_fields(fields, queries, image_size, *, heads=None, title=None)
         axes[0, column].set_title(f"head {head}", color=INK, fontsize=9)
     for axis in axes[-1]:
         axis.set_xticks([1 - width, 0, width - 1])
-        axis.tick_params(labelsize=7, colors=INK)
     for axis in axes[:, 0]:
         axis.set_yticks([1 - height, 0, height - 1])
+    for axis in (*axes[-1], *axes[:, 0]):
         axis.tick_params(labelsize=7, colors=INK)
     return figure
 
 
-def draw_relative_tables(tables, *, title=None):
-    """Draws relative embeddings as they are stored: a row a distance.
+def draw_relative_tables(tables, *, title=None) -> Figure:
+    """Draws relative embeddings as they are stored: one row for each distance.
 
     Args:
         tables: dictionary from a label to an array (2L-1, D), row `key - query + L-1`.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
     """
     figure = new_figure(1.2 + 2.4 * len(tables), 3.2, title)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
@@ -152,16 +142,13 @@ def draw_relative_tables(tables, *, title=None):
     return figure
 
 
-def draw_matrices(matrices, *, signed=False, title=None):
+def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
     """Draws small matrices side by side with their numbers.
 
     Args:
         matrices: dictionary from a label to an array (rows, columns).
-        signed: whether colours are symmetric about 0. All matrices share one scale.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+        signed: bool, whether colours are symmetric about 0. Defaults to `False`. All
+            matrices share one scale.
     """
     matrices = {label: np.asarray(matrix) for label, matrix in matrices.items()}
     num_rows = max(len(matrix) for matrix in matrices.values())
@@ -211,18 +198,15 @@ def draw_matrices(matrices, *, signed=False, title=None):
     return figure
 
 
-def draw_heads(values, *, label, limits=None, title=None):
-    """Draws one number a head, layer by layer.
+def draw_heads(values, *, label, limits=None, title=None) -> Figure:
+    """Draws one number for each head, layer by layer.
 
     Args:
-        values: dictionary from the name of a layer to a sequence of one number a head.
-        label: string at the axis of the numbers.
+        values: dictionary from the name of a layer to a sequence of numbers, one for
+            each head.
+        label: str at the axis of the numbers.
         limits: dictionary from the name of a layer to a number to mark, such as the
-            largest that is possible.
-        title: string above the figure.
-
-    Returns:
-        A `matplotlib.figure.Figure`.
+            largest possible one. Defaults to none.
     """
     figure = new_figure(6.2, 0.9 + 0.42 * len(values), title)
     axis = figure.subplots()
@@ -267,7 +251,7 @@ def _check_heads(scores, queries, heads):
     return heads
 
 
-def picture_of(image):
+def picture_of(image) -> np.ndarray:
     """Returns an image as uint8, or as floats from 0 to 1; grey has two axes."""
     image = np.asarray(image)
     if image.ndim == 3 and image.shape[-1] == 1:
@@ -284,8 +268,8 @@ def picture_of(image):
     return image
 
 
-def new_figure(width, height, title):
-    """Returns an empty white figure that knows no pyplot; sizes in inches."""
+def new_figure(width, height, title) -> Figure:
+    """Returns an empty white figure that pyplot does not manage; sizes in inches."""
     figure = Figure(
         figsize=(width, height), dpi=130, layout="constrained", facecolor="white"
     )
@@ -320,17 +304,8 @@ def _ring(axis, query):
 
 def _outline(axis, corner, width, height):
     for color, line_width in OUTLINE:
-        axis.add_patch(
-            Rectangle(
-                corner,
-                width,
-                height,
-                fill=False,
-                ec=color,
-                lw=line_width,
-                clip_on=False,
-            )
-        )
+        line = {"ec": color, "lw": line_width, "clip_on": False}
+        axis.add_patch(Rectangle(corner, width, height, fill=False, **line))
 
 
 def _bar(figure, axis, shown, label):

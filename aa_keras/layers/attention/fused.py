@@ -1,4 +1,4 @@
-"""Relative self-attention in blocks that fit the cache, nothing of size (HW, HW) kept.
+"""Relative self-attention in blocks that fit the cache, without (HW, HW) tensors.
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head. A map is one head of one image; a block takes m maps and h of their
@@ -9,8 +9,8 @@ b = q R_w^T (one for each column) at absolute positions,
 
     logits[i, j] = q_i . k_j + a[i, j_y] + b[i, j_x],
 
-so that all a and b together are small, and the logits of a block are made, used and
-forgotten in the cache. The gradient computes each block again instead of keeping it.
+so that all a and b together are small, and the logits of a block never leave the cache.
+The gradient computes each block again instead of storing it.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ BLOCKS_IN_FLIGHT = 2
 
 
 def relative_windows(table, length):
-    """The embedding of every pair of positions of one axis.
+    """Returns the embedding of every pair of positions of one axis.
 
     Args:
         table: tensor (2L-1, D), row `key - query + L - 1`.
@@ -45,7 +45,7 @@ def relative_windows(table, length):
 
 
 def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
-    """The attention of `listing_attention`, exactly, in memory that grows with HW.
+    """Computes the output of `listing_attention` in memory that grows with HW.
 
     Args:
         q: tensor (B, N, HW, D), queries.
@@ -215,7 +215,7 @@ def _gradient_of_chunk(parts, form, blocks):
 
 
 def _gradient_of_block(parts, form):
-    """Gradients of q, a and -b, and, transposed over a row of no use, of k and v."""
+    """Gradients of q, a, -b; of k and v transposed, k's with an extra row to drop."""
     (upstream, *queries), (k, v_transposed), *_ = parts
     p = _scores(Parts(queries, parts.keys), form)
     upstream, q = _flat(upstream), _flat(queries[0])

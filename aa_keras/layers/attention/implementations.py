@@ -10,11 +10,7 @@ IMPLEMENTATIONS = ("auto", "listing", "fused")
 
 
 def choose_implementation(size) -> str:
-    """Returns the implementation that `"auto"` stands for.
-
-    Args:
-        size: pair (H, W) of the attended map.
-    """
+    """Returns the implementation that `"auto"` uses for a map of size (H, W)."""
     # A sequence has few logits; embeddings of all its pairs would take more memory.
     is_sequence = isinstance(size[1], int) and size[1] == 1
     return "listing" if is_sequence else "fused"

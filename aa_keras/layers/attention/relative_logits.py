@@ -1,4 +1,4 @@
-"""Relative position logits by the paper's own formulation.
+"""Relative position logits in the paper's own formulation.
 
 Shape letters: B batch, N heads, H height, W width, L the length of one axis, D key
 depth of one head. A position is `row * W + column`.
@@ -6,17 +6,17 @@ depth of one head. A position is `row * W + column`.
 Why 2L-1 rows, and how the shift works, for L = 3. Between the positions 0, 1, 2 of an
 axis the distance key - query takes the five values -2, -1, 0, 1, 2, so a table has
 five rows, row 0 for -2 and row 4 for +2. The product of the queries with the table
-holds, for each query, the logits of all five distances; wanted are, for each query,
-those of the three keys (`.` is a distance that leads out of the axis):
+contains, for each query, the logits of all five distances. The attention needs, for
+each query, those of the three keys (`.` is a distance that leads out of the axis):
 
     distance     -2 -1  0  1  2                 key          0  1  2
     query 0       .  .  c  d  e                 query 0      c  d  e
     query 1       .  g  h  i  .       ->        query 1      g  h  i
     query 2       k  l  m  .  .                 query 2      k  l  m
 
-Each row of the answer starts one column further to the left than the row above it.
-With one zero appended, a row is six long; read again in rows of five, row r is shifted
-to the right by r, and the answer stands in one rectangle, its last L columns:
+Each row of the result starts one column further to the left than the row above it.
+With one zero appended, a row is six long. Reshaped into rows of five, row r is shifted
+to the right by r, and the last L columns of the first L rows are the result:
 
     .  .  c  d  e  0
     .  g  h  i  .  0      flattened,      .  .  c  d  e
@@ -24,7 +24,7 @@ to the right by r, and the answer stands in one rectangle, its last L columns:
                                           .  0  k  l  m
                                           .  .  0  -  -
 
-(`-` is padding that only fills the last row.) No index is ever gathered.
+(`-` is padding that fills the last row.) Nothing is gathered.
 """
 
 from keras import ops

@@ -1,19 +1,19 @@
 """Linear interpolation as a product with a small matrix.
 
-A matrix keeps the dtype (tf.image.resize always answers in float32), has a dense
-gradient (a gather has not), and takes sizes that are known only at run time.
+Such a product keeps the dtype (tf.image.resize always returns float32), has a dense
+gradient (a gather has not), and accepts sizes that are known only at run time.
 """
 
 from keras import backend, ops
 
 
-def wide_float(dtype):
-    """The dtype to compute weights in: float32, but float64 for float64."""
+def wide_float(dtype) -> str:
+    """Returns the dtype to compute in: float32, or float64 for float64."""
     return "float64" if backend.standardize_dtype(dtype) == "float64" else "float32"
 
 
 def interpolation_matrix(coordinates, length):
-    """Weights that read a sequence of `length` rows at fractional `coordinates`.
+    """Returns weights that read `length` rows at fractional `coordinates`.
 
     Args:
         coordinates: float tensor (M,), within 0 and length - 1.
@@ -27,23 +27,24 @@ def interpolation_matrix(coordinates, length):
 
 
 def fit_table(table, length, on_larger="raise"):
-    """Relative embeddings for an axis of `length` from a table built for another.
+    """Fits the relative embeddings of one axis to another length.
 
-    For a shorter axis the answer is the middle of the table, which is exact: the same
-    distances have the same rows. For a longer one the table is stretched: distance 0
-    and the two ends stay, rows between are interpolated linearly.
+    A shorter axis uses the middle rows of the table, which is exact: the same distances
+    have the same rows. For a longer one the table is stretched: distance 0 and the two
+    ends keep their rows, others are interpolated linearly.
 
     Args:
         table: tensor (2L-1, D).
-        length: int or scalar integer tensor, positions of the axis.
-        on_larger: "raise" or "resize", what happens where `length` is more than L.
+        length: int or scalar integer tensor, the positions of the axis.
+        on_larger: str, "raise" or "resize", what to do if `length` is more than L.
+            Defaults to "raise".
 
     Returns:
         Tensor (2*length-1, D).
 
     Raises:
-        ValueError: if `length` is known, more than L, and `on_larger` is "raise". A
-            length known only at run time raises the backend's error then.
+        ValueError: if `length` is more than L and `on_larger` is "raise". For a length
+            known only at run time the backend raises its own error.
     """
     num_rows, depth = table.shape
     built = (num_rows + 1) // 2
@@ -60,7 +61,7 @@ def fit_table(table, length, on_larger="raise"):
         return ops.slice(table, (built - length, 0), (2 * length - 1, depth))
     dtype = wide_float(table.dtype)
     distances = ops.arange(2 * length - 1, dtype=dtype) - ops.cast(length - 1, dtype)
-    # One formula for both: at a scale of 1 every weight is 0 or 1, the middle rows.
+    # One formula for both: at a scale of 1 all weights are 0 or 1, the middle rows.
     ends = ops.cast(ops.maximum(length - 1, 1), dtype)
     scale = ops.minimum(ops.cast(built - 1, dtype) / ends, 1)
     matrix = interpolation_matrix(distances * scale + (built - 1), num_rows)

@@ -1,4 +1,4 @@
-"""Mapping a function over blocks of the queries of many maps.
+"""Mapping a function over blocks of queries of many maps.
 
 Shape letters: H height, W width of a map, HW its positions, C channels. A map is one
 head of one image. A block takes m maps and h of their rows of queries.
@@ -10,7 +10,7 @@ from keras import ops
 
 
 class Parts(NamedTuple):
-    """What a function of many maps takes or returns, by how it is cut into blocks."""
+    """Arguments or results of a function of many maps, by how they are cut."""
 
     queries: tuple = ()  # (maps, H, W, C), cut into (m, h, W, C)
     keys: tuple = ()  # (maps, HW, C), cut into (m, HW, C)
@@ -32,21 +32,22 @@ class Grid(NamedTuple):
     rows: int
 
 
-def plan_grid(num_maps, height, most):
+def plan_grid(num_maps, height, most) -> Grid:
     """Cuts into blocks of at most `most` rows of queries, counted over their maps."""
     groups, maps = _divide(num_maps, most // height)
     return Grid(num_maps, height, groups, maps, *_divide(height, most // maps))
 
 
-def map_blocks(function, parts, like, grid, in_flight=1):
+def map_blocks(function, parts, like, grid, in_flight=1) -> Parts:
     """Calls a function for each block of its arguments and joins what it returns.
 
     Args:
-        function: takes the Parts of a block, returns those of its results.
-        parts: Parts, all arguments.
-        like: Parts of tensors in the shapes of the joined results.
-        grid: Grid.
-        in_flight: int, how many blocks may be worked on, and held, at once.
+        function: callable that takes the `Parts` of a block and returns its results.
+        parts: `Parts`, all arguments.
+        like: `Parts`, tensors in the shapes of the joined results.
+        grid: `Grid`.
+        in_flight: int, how many blocks may be computed, and in memory, at once.
+            Defaults to `1`.
 
     Returns:
         Parts. Where blocks return the same keys, rows or whole, their sum.
@@ -58,7 +59,7 @@ def map_blocks(function, parts, like, grid, in_flight=1):
         return function(_take(blocks, index, group, row_block))
 
     count = grid.groups * grid.row_blocks
-    # Few blocks stand in the program one by one, where other work can run beside them.
+    # Few blocks are unrolled, so that other work can run beside them.
     if isinstance(count, int) and count <= (4 if in_flight > 1 else 1):
         return _join(_stack([call(index) for index in range(count)]), grid)
 
@@ -68,13 +69,17 @@ def map_blocks(function, parts, like, grid, in_flight=1):
         results = call(index)
         return results, results
 
-    carry = _each(ops.zeros_like, _take(_cut(like, grid), 0, 0, 0))
+    carry = _apply(_take(_cut(like, grid), 0, 0, 0), *4 * [ops.zeros_like])
     _, results = ops.scan(step, carry, ops.arange(count), unroll=in_flight)
     return _join(results, grid)
 
 
-def _each(function, parts):
-    return Parts(*(tuple(function(x) for x in kind) for kind in parts))
+def _apply(parts, queries, keys, rows, whole=lambda x: x):
+    """Applies one function to each kind of parts."""
+    functions = (queries, keys, rows, whole)
+    return Parts(
+        *(tuple(map(f, kind)) for f, kind in zip(functions, parts, strict=True))
+    )
 
 
 def _stack(results):
@@ -83,11 +88,8 @@ def _stack(results):
 
 
 def _take(blocks, index, group, row_block):
-    return Parts(
-        tuple(x[index] for x in blocks.queries),
-        tuple(x[group] for x in blocks.keys),
-        tuple(x[row_block] for x in blocks.rows),
-        blocks.whole,
+    return _apply(
+        blocks, lambda x: x[index], lambda x: x[group], lambda x: x[row_block]
     )
 
 
@@ -96,9 +98,8 @@ def _cut(parts, grid):
 
     def queries(x):
         x = _pad(_pad(x, groups * maps, axis=0), row_blocks * rows, axis=1)
-        width, channels = ops.shape(x)[2:]
         # No axes change places: of `maps` and `row_blocks` one is 1.
-        return ops.reshape(x, (groups * row_blocks, maps, rows, width, channels))
+        return ops.reshape(x, (groups * row_blocks, maps, rows, *ops.shape(x)[2:]))
 
     def keys(x):
         x = _pad(x, groups * maps, axis=0)
@@ -108,20 +109,14 @@ def _cut(parts, grid):
         x = _pad(x, row_blocks * rows, axis=0)
         return ops.reshape(x, (row_blocks, rows, *ops.shape(x)[1:]))
 
-    return Parts(
-        tuple(queries(x) for x in parts.queries),
-        tuple(keys(x) for x in parts.keys),
-        tuple(by_row(x) for x in parts.rows),
-        parts.whole,
-    )
+    return _apply(parts, queries, keys, by_row)
 
 
 def _join(blocks, grid):
     num_maps, height, groups, maps, row_blocks, rows = grid
 
     def queries(x):
-        width, channels = ops.shape(x)[3:]
-        x = ops.reshape(x, (groups * maps, row_blocks * rows, width, channels))
+        x = ops.reshape(x, (groups * maps, row_blocks * rows, *ops.shape(x)[3:]))
         return x[:num_maps, :height]
 
     def keys(x):
@@ -134,18 +129,13 @@ def _join(blocks, grid):
         x = ops.reshape(x, (groups, row_blocks * rows, *shape))
         return ops.sum(x, axis=0)[:height]
 
-    return Parts(
-        tuple(queries(x) for x in blocks.queries),
-        tuple(keys(x) for x in blocks.keys),
-        tuple(by_row(x) for x in blocks.rows),
-        tuple(ops.sum(x, axis=0) for x in blocks.whole),
-    )
+    return _apply(blocks, queries, keys, by_row, lambda x: ops.sum(x, axis=0))
 
 
 def _divide(total, most):
     """Number and size of the parts of `total`, each at most `most` but at least 1.
 
-    A divisor near `most` goes before equal parts of which the last needs padding.
+    A divisor near `most` is better than equal parts of which the last needs padding.
     """
     if isinstance(total, int) and isinstance(most, int):
         size = min(max(most, 1), total)
@@ -158,7 +148,7 @@ def _divide(total, most):
 
 
 def _pad(x, length, axis):
-    """Appends zeros up to a length; of their results nothing is kept."""
+    """Appends zeros up to a length; the caller drops their results."""
     amount = length - ops.shape(x)[axis]
     if isinstance(amount, int) and amount == 0:
         return x

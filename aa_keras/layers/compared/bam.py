@@ -1,5 +1,7 @@
 """The bottleneck attention module (BAM)."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
@@ -64,17 +66,28 @@ class BAM(layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         squeezed = max(channels // self.ratio, 1)
+        make = functools.partial(build_sublayer, self)
+        options = {"kernel_initializer": self.kernel_initializer}
+        dense = functools.partial(make, layers.Dense, **options)
+        options |= {"padding": "same", "data_format": "channels_last"}
+        conv = functools.partial(make, layers.Conv2D, **options)
+        dilated = functools.partial(
+            conv, squeezed, 3, dilation_rate=self.dilation_rate, activation="relu"
+        )
+        normalization = functools.partial(
+            make, layers.BatchNormalization, momentum=self.momentum, epsilon=1e-5
+        )
         self.channel = [
-            self._dense(squeezed, "relu", "channel_squeeze"),
-            self._dense(channels, None, "channel_excite"),
-            self._normalization("channel_bn"),
+            dense(squeezed, activation="relu", name="channel_squeeze"),
+            dense(channels, name="channel_excite"),
+            normalization(name="channel_bn"),
         ]
         self.spatial = [
-            self._convolution(squeezed, 1, 1, "relu", "spatial_squeeze"),
-            self._convolution(squeezed, 3, self.dilation_rate, "relu", "spatial_conv1"),
-            self._convolution(squeezed, 3, self.dilation_rate, "relu", "spatial_conv2"),
-            self._convolution(1, 1, 1, None, "spatial_excite"),
-            self._normalization("spatial_bn"),
+            conv(squeezed, 1, activation="relu", name="spatial_squeeze"),
+            dilated(name="spatial_conv1"),
+            dilated(name="spatial_conv2"),
+            conv(1, 1, name="spatial_excite"),
+            normalization(name="spatial_bn"),
         ]
         for branch, shape in (
             (self.channel, (input_shape[0], channels)),
@@ -83,39 +96,6 @@ class BAM(layers.Layer):
             for layer in branch:
                 layer.build(shape)
                 shape = layer.compute_output_shape(shape)
-
-    def _dense(self, units, activation, name):
-        return build_sublayer(
-            self,
-            layers.Dense,
-            units,
-            activation=activation,
-            kernel_initializer=self.kernel_initializer,
-            name=name,
-        )
-
-    def _convolution(self, filters, kernel_size, dilation_rate, activation, name):
-        return build_sublayer(
-            self,
-            layers.Conv2D,
-            filters,
-            kernel_size,
-            padding="same",
-            dilation_rate=dilation_rate,
-            activation=activation,
-            data_format="channels_last",
-            kernel_initializer=self.kernel_initializer,
-            name=name,
-        )
-
-    def _normalization(self, name):
-        return build_sublayer(
-            self,
-            layers.BatchNormalization,
-            momentum=self.momentum,
-            epsilon=1e-5,
-            name=name,
-        )
 
     def call(self, inputs, training=None):
         *channel, channel_normalization = self.channel

@@ -1,5 +1,7 @@
 """The convolutional block attention module (CBAM)."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
@@ -52,20 +54,11 @@ class CBAM(layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         squeezed = max(channels // self.ratio, 1)
-        common = {"use_bias": False, "kernel_initializer": self.kernel_initializer}
-        self.squeeze = build_sublayer(
-            self,
-            layers.Dense,
-            squeezed,
-            activation="relu",
-            name="squeeze",
-            **common,
-        )
-        self.excite = build_sublayer(
-            self, layers.Dense, channels, name="excite", **common
-        )
-        self.spatial = build_sublayer(
-            self,
+        options = {"use_bias": False, "kernel_initializer": self.kernel_initializer}
+        make = functools.partial(build_sublayer, self, **options)
+        self.squeeze = make(layers.Dense, squeezed, activation="relu", name="squeeze")
+        self.excite = make(layers.Dense, channels, name="excite")
+        self.spatial = make(
             layers.Conv2D,
             1,
             self.kernel_size,
@@ -73,7 +66,6 @@ class CBAM(layers.Layer):
             activation="sigmoid",
             data_format="channels_last",
             name="spatial",
-            **common,
         )
         self.squeeze.build((None, channels))
         self.excite.build((None, squeezed))

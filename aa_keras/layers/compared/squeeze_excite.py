@@ -1,5 +1,7 @@
 """Squeeze-and-Excitation."""
 
+import functools
+
 import keras
 from keras import layers, ops
 
@@ -60,21 +62,15 @@ class SqueezeExcite(layers.Layer):
     def build(self, input_shape):
         channels = input_shape[-1]
         squeezed = self.squeezed_filters or max(channels // self.ratio, 1)
-        self.squeeze = self._dense(squeezed, "relu", "squeeze")
-        self.excite = self._dense(channels, "sigmoid", "excite")
+        options = {
+            "use_bias": self.use_bias,
+            "kernel_initializer": self.kernel_initializer,
+        }
+        dense = functools.partial(build_sublayer, self, layers.Dense, **options)
+        self.squeeze = dense(squeezed, activation="relu", name="squeeze")
+        self.excite = dense(channels, activation="sigmoid", name="excite")
         self.squeeze.build((None, channels))
         self.excite.build((None, squeezed))
-
-    def _dense(self, units, activation, name):
-        return build_sublayer(
-            self,
-            layers.Dense,
-            units,
-            activation=activation,
-            use_bias=self.use_bias,
-            kernel_initializer=self.kernel_initializer,
-            name=name,
-        )
 
     def call(self, inputs):
         weights = self.excite(self.squeeze(ops.mean(inputs, axis=(1, 2))))
