@@ -6,71 +6,148 @@ import pytest
 
 from aa_keras import config
 from aa_keras.paper import report
+from aa_keras.workdir import WorkDir
 
+FOLDER = "experiments/imagenet"
+EXPERIMENT = f"{FOLDER}/resnet_50.yaml"
+PROCESS = {
+    "versions": {"keras": "3.15.1"},
+    "git_revision": "abc",
+    "hardware": {"devices": ["V100", "V100"], "cores": 8},
+}
 RESULT = {
-    "name": "resnet_50",
     "params": 25557032,
     "gflops": 8.18,
     "gflops_paper": 8.18,
     "epochs": 90,
     "seconds": 7200.0,
-    "seed": 3,
-    "smoke": False,
     "metrics": {
         "test": {"accuracy": 0.7641, "top_5_accuracy": 0.931, "loss": 1.0, "images": 50}
     },
-    "hardware": {"devices": ["V100", "V100"], "cores": 8},
+    "processes": [PROCESS],
 }
-EXPERIMENT = "experiments/imagenet/resnet_50.yaml"
+ROW = {
+    "table": 3,
+    "row": "ResNet-50",
+    "experiment": EXPERIMENT,
+    "params_m": 25.557,
+    "gflops_paper": 8.178,
+    "paper": {"top1": 76.4, "top5": 93.1, "marks": {"top1": "V", "top5": "M"}},
+    "note": None,
+}
 
 
 @pytest.fixture
-def workdir(tmp_path):
-    folder = tmp_path / "run"
-    folder.mkdir()
-    (folder / "result.json").write_text(json.dumps(RESULT))
-    (folder / "config.yaml").write_text(config.dump(config.load(EXPERIMENT)))
-    return folder
+def finished(tmp_path):
+    """A function that writes the work directory of a finished run."""
+
+    def write(*overrides, experiment=EXPERIMENT, **fields):
+        workdir = WorkDir(tmp_path / f"run{len(list(tmp_path.iterdir()))}")
+        workdir.path.mkdir()
+        experiment = config.load(experiment, overrides)
+        named = {"name": experiment.name, "seed": experiment.train.seed}
+        workdir.write_config(experiment)
+        workdir.write_result({**RESULT, **named, **fields})
+        return workdir.path
+
+    return write
 
 
-def test_a_finished_run_is_collected_with_the_rows_it_reproduces(workdir, tmp_path):
-    (path,) = report.collect([workdir], tmp_path / "results")
-    assert path.name == "resnet_50-seed3.json"
-    (run,) = report.load_results(tmp_path / "results")
-    rows = [(row["table"], row["row"]) for row in run["paper"]]
-    assert rows == [(2, "ResNet-50"), (3, "ResNet-50"), (6, "0")]
+@pytest.fixture
+def results(tmp_path):
+    return tmp_path / "results"
 
 
-def test_smoke_runs_and_unfinished_ones_are_refused(workdir, tmp_path):
-    (workdir / "result.json").write_text(json.dumps({**RESULT, "smoke": True}))
+def measured(results):
+    """The last cell but one of the paper's row, and the table of all runs."""
+    runs = report.load_results(results)
+    row = report.rows_as_markdown([ROW], runs).splitlines()[-1]
+    return row.split(" | ")[3], report.runs_as_markdown(runs)
+
+
+def test_a_run_of_the_rows_file_counts_for_the_row(finished, results):
+    # What changes no result may differ; an option may be written out or left open.
+    housekeeping = ("data.data_dir=/elsewhere", "train.keep_checkpoints=1")
+    run = finished("name=mine", "train.seed=3", "model.dropout=0.0", *housekeeping)
+    (path,) = report.collect([run], results)
+    assert path.name == "mine-seed3.json"
+    cell, table = measured(results)
+    assert cell == "top-1 76.41, top-5 93.10 (seed 3)"
+    counts, metrics = "25,557,032 | 8.18", "top-1 76.41, top-5 93.10"
+    assert table.endswith(f"| {counts} | {metrics} | 120.0 | V100, V100 |  |")
+    assert "top5 93.1 (unverified)" in report.rows_as_markdown([ROW])
+    assert f"aa-keras train {EXPERIMENT}" in report.rows_as_markdown([ROW])
+
+
+def test_a_run_of_another_configuration_stands_under_other_runs(finished, results):
+    report.collect([finished("data.name=digits", "train.epochs=1")], results)
+    cell, table = measured(results)
+    assert cell.startswith("not run")
+    data, epochs = "'imagenet2012' there, 'digits' here", "100 there, 1 here"
+    changes = f"data.name ({data}), train.epochs ({epochs})"
+    assert f"differs from `{EXPERIMENT}`: {changes} |" in table
+
+
+def test_options_left_open_equal_the_familys_values(finished, results):
+    attentive = f"{FOLDER}/aa_resnet_50.yaml"
+    written, other = "model.attention.num_heads=8", "model.attention.num_heads=4"
+    report.collect([finished(written, experiment=attentive)], results)
+    report.collect([finished(other, "name=b", experiment=attentive)], results)
+    same, changed = report.load_results(results)
+    assert same["reproduces"] == attentive
+    assert same["experiment"]["model"]["attention"]["key_ratio"] == 0.2
+    assert changed["reproduces"] is None
+    assert "model.attention.num_heads (8 there, 4 here)" in changed["notes"][0]
+
+
+def test_a_clash_of_names_is_an_error(finished, results):
+    first, second = finished(), finished("train.epochs=1")
+    with pytest.raises(ValueError, match=r"train\.epochs \(100 there, 1 here\)"):
+        report.collect([first, second], results)
+    assert not results.exists()
+    (path,) = report.collect([first], results)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match=r"resnet_50-seed0\.json is of another"):
+        report.collect([finished("name=other"), second], results)
+    assert path.read_bytes() == before
+    assert list(results.iterdir()) == [path]
+    assert report.collect([first, finished("train.seed=1")], results)[0] == path
+
+
+def test_what_cannot_be_collected_is_refused(finished, results, tmp_path):
     with pytest.raises(ValueError, match="a smoke run"):
-        report.collect([workdir], tmp_path / "results")
+        report.collect([finished(), finished("smoke=true")], results)
     with pytest.raises(ValueError, match=r"no result\.json"):
-        report.collect([tmp_path], tmp_path / "results")
-    assert not (tmp_path / "results").exists()
+        report.collect([tmp_path], results)
+    outside = finished()
+    text = (outside / "config.yaml").read_text()
+    (outside / "config.yaml").write_text(text.replace("resnet_50", "../../x", 1))
+    with pytest.raises(ValueError, match=r"received '\.\./\.\./x'; allowed: lett"):
+        report.collect([outside], results)
+    assert not results.exists()
 
 
-def test_measured_numbers_stand_beside_their_rows(workdir, tmp_path):
-    report.collect([workdir], tmp_path / "results")
-    runs = report.load_results(tmp_path / "results")
-    row = {
-        "table": 3,
-        "row": "ResNet-50",
-        "experiment": EXPERIMENT,
-        "params_m": 25.557,
-        "gflops_paper": 8.178,
-        "paper": {"top1": 76.4, "top5": 93.1, "marks": {"top1": "V", "top5": "M"}},
-        "note": None,
-    }
-    last = report.rows_as_markdown([row], runs).splitlines()[-1]
-    assert last == (
-        "| ResNet-50 | top1 76.4, top5 93.1 (unverified) | 25.557 M, 8.178 GFLOPs "
-        "| top-1 76.41, top-5 93.10 (seed 3) |  |"
-    )
-    assert f"aa-keras train {EXPERIMENT}" in report.rows_as_markdown([row])
-    assert "| 25,557,032 | 8.18 | top-1 76.41, top-5 93.10 | 120.0 | V100, V100 |" in (
-        report.runs_as_markdown(runs)
-    )
+def test_a_run_of_several_versions_is_marked(finished, results):
+    processes = [PROCESS, {**PROCESS, "git_revision": "def"}]
+    report.collect([finished(processes=processes)], results)
+    cell, table = measured(results)
+    assert cell == "top-1 76.41, top-5 93.10 (seed 0, mixed)"
+    assert table.endswith("| V100, V100 | mixed |")
+
+
+def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkeypatch):
+    monkeypatch.setattr(report.tables, "table_rows", lambda experiments: [ROW])
+    page = tmp_path / "README.md"
+    page.write_text("a\n<!-- runs -->\nold\n<!-- /runs -->\nb\n")
+    report.collect([finished(), finished("name=short", "train.epochs=1")], results)
+    path = report.write_report(results, readme=page)
+    runs, others = path.read_text().split("## Other runs")
+    assert "| resnet_50 | 0 | 90 |" in runs
+    others, table = others.split("## Table 3")
+    assert "| short | 0 | 90 |" in others
+    assert "top-1 76.41, top-5 93.10 (seed 0)" in table
+    assert "| resnet_50 | 0 | 90 |" in page.read_text()
+    assert "short" not in page.read_text()
 
 
 def test_a_section_of_a_page_is_replaced_and_nothing_else():
@@ -83,7 +160,14 @@ def test_a_section_of_a_page_is_replaced_and_nothing_else():
 
 
 def test_summary_lines():
-    text = report.summary_as_text(report.summarize(config.load(EXPERIMENT)))
-    # 25,557,032: the ResNet-50 of torchvision and of every other code base.
-    assert "25,557,032" in text
-    assert "table 3, ResNet-50: params_m 25.6 (-0.043), gflops 8.2 (-0.022)" in text
+    summary = report.summarize(config.load(f"{FOLDER}/aa_resnet_50.yaml"))
+    text = report.summary_as_text(summary)
+    # The file leaves the paper's ratios open; 8 heads: section 4 of the paper.
+    assert summary["options"]["attention"]["num_heads"] == 8
+    assert "attention     key_ratio 0.2, value_ratio 0.1, num_heads 8" in text
+    assert "network       name resnet, classes 1000, depth 50" in text
+    assert "table 3, AA-ResNet-50: params_m 25.8 (+0.009), gflops 8.3 (+0.026)" in text
+    plain = report.summarize(config.load(EXPERIMENT))
+    # The ResNet-50 of torchvision and of every other code base.
+    assert plain["params"] == 25557032
+    assert json.loads(json.dumps(plain)) == plain

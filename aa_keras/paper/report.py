@@ -24,9 +24,10 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
     """Returns the counts of an experiment's network beside the paper's.
 
     Returns:
-        Dict of `name`, `params`, `gflops_paper`, `gflops`, and `paper`: the rows that
-        the experiment reproduces, with the `claimed` numbers and the `difference` of
-        what is built (parameters in millions, GFLOPs as the paper counts them).
+        Dict of `name`, `options` (the network's, with the family's values), `params`,
+        `gflops_paper`, `gflops`, and `paper`: the rows that the experiment reproduces,
+        with the `claimed` numbers and the `difference` of what is built (parameters in
+        millions, GFLOPs as the paper counts them).
 
     Raises:
         ValueError: if the network cannot be built.
@@ -47,6 +48,7 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
         claims.append({**row, "claimed": claimed, "difference": difference})
     return {
         "name": experiment.name,
+        "options": models.resolved_options(**network),
         "params": cost.params,
         "gflops_paper": cost.gflops_paper,
         "gflops": cost.gflops,
@@ -56,8 +58,14 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
 
 def summary_as_text(summary: dict[str, Any]) -> str:
     """Returns `summarize`'s dict as lines for the console."""
+    options = dict(summary["options"])
+    parts = {"attention": options.pop("attention"), "network": options}
     lines = [
         summary["name"],
+        *(
+            f"  {part:13} " + ", ".join(f"{k} {v}" for k, v in (values or {}).items())
+            for part, values in parts.items()
+        ),
         f"  parameters    {summary['params']:,}",
         f"  gflops_paper  {summary['gflops_paper']:.4g}"
         "   (a multiply-add is 2 in convolutions, 1 in attention)",
@@ -78,7 +86,8 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
     """Stores each finished run as a JSON file in a folder of results.
 
     A file holds the fields of the run's `result.json`, and `experiment`, its resolved
-    configuration. It replaces a file of the same name, seed and configuration.
+    configuration with the family's value for each option that it leaves open. It
+    replaces a file of the same name, seed and configuration.
 
     Returns:
         The paths of the files.
@@ -95,7 +104,7 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
                 f"{run.path}: no result.json in it; allowed: the --workdir of a "
                 "finished `aa-keras train`"
             )
-        experiment = config.load(run.config)
+        experiment = _resolved(config.load(run.config))
         if experiment.smoke:
             raise ValueError(f"{run.path}: a smoke run; its numbers mean nothing")
         path = Path(results) / f"{experiment.name}-seed{experiment.train.seed}.json"
@@ -128,7 +137,7 @@ def load_results(results="results", experiments="experiments") -> list[dict[str,
     for path in sorted(Path(experiments).rglob("*.yaml")):
         # A fragment that is the `base:` of others is no experiment by itself.
         with contextlib.suppress(config.ConfigError):
-            files[path.as_posix()] = config.load(path)
+            files[path.as_posix()] = _resolved(config.load(path))
     runs = []
     for run, experiment in map(_read, sorted(Path(results).glob("*.json"))):
         file, differing = _most_like(experiment, files)
@@ -220,6 +229,13 @@ def replace_section(text: str, name: str, content: str) -> str:
     if count != 1:
         raise ValueError(f"found {count} sections {name!r}; allowed: one")
     return replaced
+
+
+def _resolved(experiment):
+    """The experiment with the family's value for each option that it leaves open."""
+    network = experiment.model
+    options = models.resolved_options(**network.model_dump(exclude_none=True))
+    return experiment.model_copy(update={"model": type(network)(**options)})
 
 
 def _read(path):
