@@ -14,6 +14,7 @@ from aa_keras.config.files import (
     dump,
     flatten,
     load,
+    parse,
 )
 from aa_keras.config.schema import Data, Experiment, Train
 
@@ -23,6 +24,7 @@ __all__ = [
     "Train",
     "ConfigError",
     "load",
+    "parse",
     "dump",
     "flatten",
     "differences",

@@ -77,6 +77,11 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     values.setdefault("name", path.stem)
     for override in overrides:
         _override(values, override)
+    return parse(values, path)
+
+
+def parse(values: dict[str, Any], path: Path) -> Experiment:
+    """Returns an experiment from the content of a file; `path` is for its errors."""
     _import_modules(path, values)
     try:
         return check(experiment_type(), values)

@@ -110,13 +110,17 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
         path = Path(results) / f"{experiment.name}-seed{experiment.train.seed}.json"
         if path in collected or path.exists():
             _, stored = collected.get(path) or _read(path)
-            changed = config.differences(stored, experiment, UNCHANGING_KEYS)
+            changed = stored and config.differences(stored, experiment, UNCHANGING_KEYS)
             if changed:
                 raise ValueError(
                     f"{run.path}: {path} is of another configuration: "
                     f"{_describe(changed)}; allowed: one configuration per name"
                 )
-        values = experiment.model_dump(mode="json", exclude_none=True)
+        values = experiment.model_dump(
+            mode="json",
+            exclude_none=True,
+            exclude={"import_from": True, "data": {"data_dir", "download"}},
+        )
         collected[path] = {**result, "experiment": values}, experiment
     Path(results).mkdir(parents=True, exist_ok=True)
     for path, (values, _) in collected.items():
@@ -140,7 +144,9 @@ def load_results(results="results", experiments="experiments") -> list[dict[str,
             files[path.as_posix()] = _resolved(config.load(path))
     runs = []
     for run, experiment in map(_read, sorted(Path(results).glob("*.json"))):
-        file, differing = _most_like(experiment, files)
+        file, differing = None, None
+        if experiment:
+            file, differing = _most_like(experiment, files)
         notes = [f"differs from `{file}`: {_describe(differing)}"] if differing else []
         first, *others = ((p["versions"], p["git_revision"]) for p in run["processes"])
         notes += ["mixed"] if any(other != first for other in others) else []
@@ -239,11 +245,13 @@ def _resolved(experiment):
 
 
 def _read(path):
-    """A collected run and its configuration."""
+    """A collected run and its configuration, `None` if that needs absent modules."""
     run = json.loads(path.read_text("utf-8"))
     try:
-        return run, config.Experiment.model_validate(run["experiment"])
+        return run, config.parse(run["experiment"], path)
     except (KeyError, ValueError):
+        if run.get("experiment", {}).get("import"):
+            return run, None
         raise ValueError(
             f"{path}: its configuration cannot be read; collect the run again"
         ) from None
