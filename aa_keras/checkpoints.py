@@ -21,13 +21,9 @@ _NAME = re.compile(r"epoch_\d{4,}")
 
 
 def save(directory, epoch: int, model, state: dict) -> None:
-    """Writes the checkpoint after `epoch` finished epochs.
+    """Writes the checkpoint of a compiled model after `epoch` finished epochs.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        epoch: int, the number of finished epochs.
-        model: a compiled model; its optimiser is stored too.
-        state: dict of plain data, with `configuration`, the digest of the run's.
+    `state` is plain data, with the digest of the run's `configuration`.
 
     Raises:
         OSError: if it cannot be written; earlier ones are unchanged.
@@ -46,13 +42,9 @@ def save(directory, epoch: int, model, state: dict) -> None:
 
 
 def keep_best(directory, epoch: int, score: float, score_of) -> None:
-    """Copies the checkpoint of `epoch` to `best` if it is better than that one.
+    """Copies the checkpoint of `epoch` to `best` if its score is larger.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        epoch: int, the number of finished epochs.
-        score: float, how good that epoch was; larger is better.
-        score_of: callable, from a checkpoint's state to its score.
+    `score_of` is a function from a checkpoint's state to its score.
     """
     best = Path(directory) / BEST
     state = read_state(best, verify=False)
@@ -74,8 +66,8 @@ def restore(directory, model, configuration: str, report=print) -> dict | None:
         directory: the run's folder of checkpoints.
         model: a model whose optimiser is built.
         configuration: str, the digest of the run's configuration.
-        report: callable, called with a line of text for each damaged checkpoint and
-            for the restored one. Defaults to `print`.
+        report: callable, called with a line for each checkpoint that was tried.
+            Defaults to `print`.
 
     Returns:
         The state that was saved with it; `None` if there is no checkpoint.
@@ -119,20 +111,15 @@ def list_checkpoints(directory) -> list[Path]:
 def read_state(folder, *, verify: bool = True) -> dict | None:
     """Returns the state beside a checkpoint's weights; `None` if it is damaged.
 
-    Args:
-        folder: a checkpoint.
-        verify: bool, whether to read the weights and compare their checksum.
-            Defaults to `True`.
+    `verify` compares the checksum, for which all weights are read.
     """
+    weights = folder / WEIGHTS
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if verify:
-            whole = state["sha256"] == _checksum(folder / WEIGHTS)
-        else:
-            whole = (folder / WEIGHTS).is_file()
+        whole = not verify or state["sha256"] == _checksum(weights)
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return state if whole else None
+    return state if whole and weights.is_file() else None
 
 
 def _folder(directory, epoch):

@@ -29,23 +29,22 @@ class Pixel(click.ParamType):
         return y, x
 
 
-class OutFile(click.ParamType):
-    """The path of a file to write, by its suffix."""
+def ends_in(*suffixes):
+    """A callback of click that refuses other names of files."""
 
-    name = "FILE"
-
-    def __init__(self, *suffixes):
-        self.suffixes = suffixes
-
-    def convert(self, value, param, context):
-        if not value.lower().endswith(self.suffixes):
-            allowed = " or ".join(self.suffixes)
-            self.fail(
-                f"received {value!r}; allowed: a file that ends in {allowed}",
-                param,
-                context,
+    def check(context, param, value):
+        if value and not value.lower().endswith(suffixes):
+            allowed = " or ".join(suffixes)
+            raise click.BadParameter(
+                f"received {value!r}; allowed: a file that ends in {allowed}"
             )
         return value
+
+    return check
+
+
+finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
+experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +55,7 @@ def cli(traceback):
 
 
 @cli.command()
-@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@experiment_file
 @click.option("--workdir", required=True, type=click.Path(), help="The run's folder.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
@@ -76,7 +75,7 @@ def train(experiment, workdir, overrides, smoke):
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@finished_run
 @click.option("--split", default="test", show_default=True, metavar="NAME")
 def evaluate(workdir, split):
     """Measure a finished run on a whole split."""
@@ -87,10 +86,12 @@ def evaluate(workdir, split):
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@finished_run
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
-@click.option("--out", type=OutFile(".png"), help="Draw the answer on the one IMAGE.")
+@click.option(
+    "--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE."
+)
 def predict(workdir, images, top, out):
     """Name the classes or objects in image files, the most probable first."""
     if out and len(images) > 1:
@@ -114,7 +115,7 @@ def predict(workdir, images, top, out):
 
 
 @cli.command(name="export")
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@finished_run
 @click.argument("out", type=click.Path())
 @click.option(
     "--format",
@@ -131,9 +132,9 @@ def export_(workdir, out, file_format):
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@finished_run
 @click.argument("image", type=click.Path())
-@click.option("--out", required=True, type=OutFile(".png", ".html"))
+@click.option("--out", required=True, callback=ends_in(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
 @click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
 @click.option(
@@ -182,7 +183,7 @@ def maps(workdir, image, out, layer, head, queries):
 
 
 @cli.command()
-@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@experiment_file
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def summary(experiment, output):
     """Show parameters and FLOPs of an experiment's network beside the paper's claim."""

@@ -33,12 +33,10 @@ def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
 
     Args:
         path: the final folder.
-        unfinished: the temporary folder, on the same file system. An earlier one of
-            that name is removed. Defaults to a hidden folder beside `path`.
-        replace: bool, whether an existing `path` is replaced. Defaults to `False`.
-
-    Raises:
-        OSError: if writing fails, or `path` exists, is not empty and is not replaced.
+        unfinished: the temporary folder, on the same file system. Defaults to a hidden
+            one beside `path`.
+        replace: bool, whether an existing `path` is replaced; if not, it is an
+            `OSError`. Defaults to `False`.
     """
     path = Path(path)
     unfinished = Path(unfinished or path.with_name(f".unfinished-{path.name}"))
@@ -69,15 +67,11 @@ def write_json(path, value) -> None:
 
 @contextlib.contextmanager
 def locked(path, refusal: str, *, timeout: float = 0) -> Iterator[None]:
-    """Holds a lock file. The system releases it when the process ends, in any way.
-
-    Args:
-        path: the lock file. It stays when the lock is released.
-        refusal: str, the error message where another process holds the lock.
-        timeout: float, seconds to wait for the lock. Defaults to 0.
+    """Holds a lock file, which the system releases however the process ends.
 
     Raises:
-        ValueError: if the lock cannot be had in time.
+        ValueError: with the message `refusal`, if another process holds the lock for
+            longer than `timeout` seconds.
     """
     try:
         lock = filelock.FileLock(path).acquire(timeout=timeout)

@@ -1,4 +1,4 @@
-"""Every notebook runs, and is committed as it ran, with its pictures."""
+"""Every notebook runs, and is committed with the outputs of a whole run."""
 
 from pathlib import Path
 
@@ -7,7 +7,7 @@ import pytest
 
 from notebooks.execute import HERE, execute
 
-# In the set of every day: one that trains and one that does not.
+# Part of `make test`: one that trains and one that does not.
 FAST = ("attention_maps", "relative_embeddings")
 NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
 MACHINE = (f"{HERE.parent}/", "/home/", "/root/", "/tmp/", "/usr/", "/private/", "C:\\")

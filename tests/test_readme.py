@@ -1,8 +1,7 @@
-"""Every command and every program of the README, run in the order of the page.
+"""Every command and every program of the README runs, in the order of the page.
 
-Blocks of `sh` are read for lines that start with `aa-keras` or `python`, blocks of
-`python` are run as they stand. What the page calls long is left out: a block behind
-`<!-- long -->`.
+In a block of `sh` the lines that start with `aa-keras` or `python` run; a block of
+`python` runs as a whole. Blocks after `<!-- long -->` are skipped.
 """
 
 import re
@@ -48,7 +47,7 @@ def test_the_page_has_commands():
 
 
 def test_every_command_of_the_page_works(tmp_path):
-    # A place of its own: what the commands make must not lie in the checkout.
+    # In a separate folder, so that the commands write nothing into the checkout.
     for name in ("aa_keras", "experiments", "notebooks", "benchmarks", "examples"):
         (tmp_path / name).symlink_to(ROOT / name)
     for command in commands():

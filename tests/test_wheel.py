@@ -20,7 +20,7 @@ def test_the_wheel_trains_in_a_clean_environment(tmp_path):
         assert done.returncode == 0, done.stderr
         return done.stdout
 
-    # Built from a copy: setuptools leaves its folders beside what it builds.
+    # Built from a copy: setuptools writes its folders beside the sources.
     source = tmp_path / "source"
     shutil.copytree(ROOT / "aa_keras", source / "aa_keras")
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -42,8 +42,12 @@ def test_the_wheel_trains_in_a_clean_environment(tmp_path):
     run(command, "train", "digits_aa_resnet.yaml", *arguments)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["metrics"]["test"]["accuracy"] > 0.9
-    # What lies in no Python file is in the wheel too: the facts, the page.
+    # The wheel contains the package data, too: the facts file and the page.
     program = "from aa_keras import paper; print(paper.find_row(3, 'AA-ResNet-50'))"
     assert "25.8" in run(python, "-c", program)
+    page = "files('aa_keras.visualization').joinpath('page.html').read_text()"
+    assert "<script" in run(
+        python, "-c", f"from importlib.resources import files; print({page})"
+    )
     summary = run(command, "summary", "digits_aa_resnet.yaml")
     assert "72,686" in summary

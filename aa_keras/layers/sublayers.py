@@ -1,6 +1,24 @@
-"""Making the layers inside a layer."""
+"""What layers with layers inside share."""
+
+import inspect
 
 import keras
+
+
+class FeatureMapLayer(keras.layers.Layer):
+    """Base of layers that return a feature map of their input's shape.
+
+    Subclasses keep each constructor argument as an attribute of the same name.
+    """
+
+    def compute_output_shape(self, input_shape):
+        return tuple(input_shape)
+
+    def get_config(self):
+        _, *names, _ = inspect.signature(type(self).__init__).parameters
+        serialize = keras.saving.serialize_keras_object
+        arguments = {name: serialize(getattr(self, name)) for name in names}
+        return super().get_config() | arguments
 
 
 def build_sublayer(parent, kind, *args, **options):

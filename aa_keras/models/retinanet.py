@@ -6,6 +6,7 @@ anchors per position (KerasCV: 9), four convolutions per head (3) and P6 made fr
 (KerasCV: from C5).
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -40,27 +41,16 @@ PRIOR_PROBABILITY = 0.01
 
 
 def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
-    """Returns the maps of all levels from those of the backbone.
-
-    Args:
-        features: dict of "P3", "P4", "P5": (batch, height, width, channels).
-
-    Returns:
-        List of five maps with `PYRAMID_FILTERS` channels, each half the size of the
-        one before.
-    """
+    """Returns the maps of all levels, finest first, from P3, P4, P5 of the backbone."""
     maps: dict[int, Any] = {}
     for level in sorted(STAGE_OF_LEVEL, reverse=True):
-        x = layers.Conv2D(PYRAMID_FILTERS, 1, name=f"lateral{level}_conv")(
-            features[f"P{level}"]
-        )
+        x = features[f"P{level}"]
+        x = layers.Conv2D(PYRAMID_FILTERS, 1, name=f"lateral{level}_conv")(x)
         if level + 1 in maps:
-            above = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")(
-                maps[level + 1]
-            )
+            double = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")
+            above = double(maps[level + 1])
             if above.shape[1:3] != x.shape[1:3]:
-                # Strides round odd sizes up, so that the map from above may be one
-                # row or column too large.
+                # Strides round up, so the map may be one row or column too large.
                 above = above[:, : x.shape[1], : x.shape[2]]
             x = layers.Add(name=f"lateral{level}_add")([x, above])
         maps[level] = x
@@ -69,17 +59,10 @@ def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
         x = maps[level if from_backbone else level - 1]
         if not from_backbone and level - 1 not in STAGE_OF_LEVEL:
             x = layers.ReLU(name=f"pyramid{level}_relu")(x)
-        maps[level] = layers.Conv2D(
-            PYRAMID_FILTERS,
-            3,
-            strides=1 if from_backbone else 2,
-            padding="same",
-            name=f"pyramid{level}_conv",
-        )(x)
-    return [
-        batch_normalization(f"pyramid{level}_bn")(x)
-        for level, x in sorted(maps.items())
-    ]
+        strides, name = 1 if from_backbone else 2, f"pyramid{level}_conv"
+        conv = layers.Conv2D(PYRAMID_FILTERS, 3, strides, padding="same", name=name)
+        maps[level] = conv(x)
+    return [batch_normalization(f"pyramid{n}_bn")(x) for n, x in sorted(maps.items())]
 
 
 class PredictionHead:
@@ -97,23 +80,19 @@ class PredictionHead:
     def __init__(self, name, filters, bias=0.0):
         self.name = name
         self.levels = iter(LEVELS)
+        conv = functools.partial(
+            layers.Conv2D,
+            kernel_size=3,
+            padding="same",
+            kernel_initializer=CLASSIFIER_INITIALIZER,
+        )
         self.convolutions = [
-            layers.Conv2D(
-                PYRAMID_FILTERS,
-                3,
-                padding="same",
-                use_bias=False,
-                kernel_initializer=CLASSIFIER_INITIALIZER,
-                name=f"{name}_conv{index + 1}",
-            )
+            conv(PYRAMID_FILTERS, use_bias=False, name=f"{name}_conv{index + 1}")
             for index in range(NUM_HEAD_CONVOLUTIONS)
         ]
         # float32 in every policy: losses on logits and offsets lose digits below.
-        self.prediction = layers.Conv2D(
+        self.prediction = conv(
             filters,
-            3,
-            padding="same",
-            kernel_initializer=CLASSIFIER_INITIALIZER,
             bias_initializer=keras.initializers.Constant(bias),
             dtype="float32",
             name=f"{name}_predictions",

@@ -1,5 +1,7 @@
 """Runs that classify images."""
 
+from typing import ClassVar
+
 import keras
 import numpy as np
 
@@ -12,8 +14,8 @@ class Classification(Task):
     """One class for each image. The network is trained on logits."""
 
     preprocessing_class = Preprocessing
-    batches = classification_batches
-    signatures = classifier_signatures
+    batches: ClassVar = classification_batches
+    signatures: ClassVar = classifier_signatures
     final_activation = "softmax"
 
     def build_training(self, epochs):
@@ -38,10 +40,10 @@ class Classification(Task):
     def measure(self, model, batches):
         """Returns `loss`, `accuracy`, `top_5_accuracy` and `images`."""
         arguments = _compile_arguments(from_logits=False)
-        arguments["metrics"].append(ImageCount(name="images"))
         model.compile(jit_compile=False, **arguments)
         metrics = model.evaluate(batches, verbose=0, return_dict=True)
-        return {**metrics, "images": int(metrics["images"])}
+        accuracy, _ = arguments["metrics"]
+        return {**metrics, "images": int(accuracy.count)}
 
     def predict(self, model, pictures):
         predictions = []
@@ -64,20 +66,6 @@ class Classification(Task):
 
     def expect(self, model, inputs, images):
         return self.signatures.expect(model, inputs, images, self.class_names)
-
-
-class ImageCount(keras.metrics.Metric):
-    """The number of images that were measured."""
-
-    def __init__(self, **kwargs):
-        super().__init__(**kwargs)
-        self.total = self.add_variable((), initializer="zeros", dtype="int32")
-
-    def update_state(self, y_true, y_pred, sample_weight=None):
-        self.total.assign_add(keras.ops.shape(y_true)[0])
-
-    def result(self):
-        return self.total.value
 
 
 def _compile_arguments(**options):

@@ -1,5 +1,7 @@
 """Runs that detect objects."""
 
+from typing import ClassVar
+
 import keras_cv
 import numpy as np
 import tensorflow as tf
@@ -14,8 +16,8 @@ class Detection(Task):
     """Boxes, classes and scores of objects. KerasCV decodes the network's logits."""
 
     preprocessing_class = DetectionPreprocessing
-    batches = detection_batches
-    signatures = detector_signatures
+    batches: ClassVar = detection_batches
+    signatures: ClassVar = detector_signatures
     final_activation = None
 
     def build_training(self, epochs, **changed):

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image, ImageDraw
 
-from aa_keras import config, data
+from aa_keras import data
 from aa_keras.data.served_decoding import read_picture
 
 
@@ -18,7 +18,7 @@ class Task(abc.ABC):
     """A kind of task on one data set. Each kind is a subclass in a file of its own.
 
     Args:
-        experiment: a `config.Experiment`.
+        experiment: a `config.Experiment`, or `None` for a model without a run.
         preprocessing: a `preprocessing_class`, applied before the network.
         class_names: tuple of str, one name for each class.
         source: a `data.Source`, or `None` for a finished run whose data is not opened.
@@ -29,7 +29,7 @@ class Task(abc.ABC):
     signatures: ClassVar[ModuleType]  # what an export of it serves
     final_activation: ClassVar[str | None]  # of the network that is saved
 
-    experiment: config.Experiment
+    experiment: Any
     preprocessing: data.Preprocessing
     class_names: tuple[str, ...]
     source: Any = None
@@ -64,7 +64,7 @@ class Task(abc.ABC):
     @classmethod
     def load(cls, experiment, description: dict) -> "Task":
         """Returns the task of a finished run from what `description` returned."""
-        preprocessing = {
+        preprocessing: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value
             for key, value in description["preprocessing"].items()
         }
@@ -144,16 +144,13 @@ class Task(abc.ABC):
         Args:
             model: the model of a finished run.
             inputs: float array, the preprocessed images.
-            images: list of uint8 arrays, the same images before preprocessing.
+            images: list of uint8 arrays, the images before preprocessing.
         """
 
     def compare(self, answer: dict, expected: dict, on_inputs: bool) -> tuple:
         """Returns the largest difference and the number of mistakes of an answer.
 
-        Args:
-            answer: dict of arrays, from an export.
-            expected: dict of arrays, from `expect`.
-            on_inputs: bool, whether the export was asked about `inputs`.
+        `on_inputs` says that the export was asked about `inputs`, not `images`.
         """
         return self.signatures.compare(answer, expected, on_inputs)
 

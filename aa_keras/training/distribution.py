@@ -6,6 +6,7 @@ it sends the others the state to resume from. They need nothing but the data set
 
 import contextlib
 import json
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -91,7 +92,7 @@ def share_state(strategy, model, epoch: int) -> int:
     return int(epoch)
 
 
-def share_result(strategy, result: dict | None) -> dict | None:
+def share_result(strategy, result: Any) -> Any:
     """Returns the chief's result on all workers; none returns before all have it."""
     if not _has_others(strategy):
         return result

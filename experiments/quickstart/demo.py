@@ -1,8 +1,8 @@
-"""One real way through the project, as `make demo` walks it.
+"""The quickstart that `make demo` runs.
 
-Trains a small ResNet on scikit-learn's handwritten digits, without attention and with
-it; measures both on the whole test split; exports the one with attention and asks the
-export in a process of its own; draws where that network looks on one digit.
+Trains a small ResNet on scikit-learn's handwritten digits, with and without attention,
+and measures both on the whole test split. Exports the one with attention, which checks
+the export in another process, predicts one digit and draws its attention maps.
 """
 
 import json
@@ -21,7 +21,7 @@ QUERIES = ("2,3", "5,4")  # two pixels, y and x, whose attention is drawn
 
 
 def aa_keras(*arguments):
-    """Runs the command as a user would, in a process of its own."""
+    """Runs the command in a separate process, as a user does."""
     print(f"\n$ aa-keras {' '.join(arguments)}", flush=True)
     done = subprocess.run([sys.executable, "-m", "aa_keras", *arguments], cwd=ROOT)
     if done.returncode:
@@ -67,7 +67,7 @@ def main():
 
 
 def export(workdir):
-    """The version folder of the run's export; an earlier demo's is used again."""
+    """Returns the folder of the run's export, or that of an earlier demo."""
     out = OUT / "export"
     earlier = sorted((ROOT / out).glob("*/saved_model.pb"))
     finished = (ROOT / workdir / "model.keras").stat().st_mtime

@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 
-TEST_DIGIT = 69  # of the test split, index % 5 == 4; a nine
+TEST_DIGIT = 69  # a nine of the test split (index % 5 == 4)
 
 
 def write_digit(path, index=TEST_DIGIT):
-    # Sixteen steps of grey, spread over a byte as the network's data is.
+    # Values 0 to 16, scaled to 0 to 255 as in the network's training data.
     pixels = np.round(load_digits().images[index] * (255 / 16)).astype(np.uint8)
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(pixels).save(path)

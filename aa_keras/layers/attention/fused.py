@@ -27,15 +27,7 @@ BLOCKS_IN_FLIGHT = 2
 
 
 def relative_windows(table, length):
-    """Returns the embedding of every pair of positions of one axis.
-
-    Args:
-        table: tensor (2L-1, D), row `key - query + L - 1`.
-        length: L, int or scalar tensor.
-
-    Returns:
-        Tensor (L, L, D), queries by keys.
-    """
+    """The embeddings (L, L, D) of all queries by all keys, from a table (2L-1, D)."""
     depth = ops.shape(table)[-1]
     # The shift of `rel_to_abs` backwards: rows of 2L read as rows of 2L-1.
     table = ops.tile(ops.pad(table, ((0, 1), (0, 0))), (length, 1))
@@ -48,13 +40,9 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
     """Computes the output of `listing_attention` in memory that grows with HW.
 
     Args:
-        q: tensor (B, N, HW, D), queries.
-        k: tensor (B, N, HW, D), keys.
-        v: tensor (B, N, HW, V), values.
-        size: pair (H, W).
-        tables: pair of relative embeddings (2H-1, D) and (2W-1, D), None for none.
-        block_bytes: int, upper bound for the float32 logits of one block, as far as
-            one row of queries of one map stays below it.
+        q, k, v, size, tables: as for `listing_attention`.
+        block_bytes: int, upper bound for the float32 logits of one block, as far as one
+            row of queries of one map stays below it.
 
     Returns:
         Tensor (B, N, HW, V).

@@ -38,18 +38,11 @@ def append_coordinates(x):
 
 
 def sine_encoding(size, channels):
-    """Sines and cosines of the position along each axis.
+    """Sines and cosines of the position along each axis, float32 (*size, channels).
 
     Every axis gets an equal share of the channels, height first. A share holds the
     sines of all wavelengths, then the cosines. Wavelengths are a geometric series from
     2 pi to 20000 pi. Channels that do not divide evenly stay 0.
-
-    Args:
-        size: sequence of axis lengths, ints or scalar tensors.
-        channels: int, at least two for every axis.
-
-    Returns:
-        float32 tensor (*size, channels).
 
     Reference:
         - Vaswani et al. 2017, section 3.5; Parmar et al. 2018, section 3.1.
@@ -75,13 +68,7 @@ def sine_encoding(size, channels):
 
 
 def coordinate_encoding(size):
-    """The coordinates of every position, each axis from -1 to 1.
-
-    Args:
-        size: sequence of axis lengths, ints or scalar tensors.
-
-    Returns:
-        float32 tensor (*size, len(size)), height first; 0 on an axis of length 1.
+    """Coordinates from -1 to 1 along each axis, float32 (*size, len(size)); 0 if alone.
 
     Reference:
         - Liu et al. 2018, "An intriguing failing of convolutional neural networks and

@@ -31,15 +31,7 @@ from keras import ops
 
 
 def rel_to_abs(logits):
-    """Turns logits by distance into logits by key.
-
-    Args:
-        logits: tensor (B, N, L, 2L-1), for each query the logits of the distances
-            `key - query` from -(L-1) to L-1.
-
-    Returns:
-        Tensor (B, N, L, L), for each query the logits of the keys 0 to L-1.
-    """
+    """Logits by distance (B, N, L, 2L-1) to logits by key (B, N, L, L)."""
     batch, num_heads, length, num_distances = ops.shape(logits)
     logits = ops.pad(logits, ((0, 0), (0, 0), (0, 0), (0, 1)))
     logits = ops.reshape(logits, (batch, num_heads, length * (num_distances + 1)))
@@ -51,12 +43,8 @@ def rel_to_abs(logits):
 def relative_logits_1d(q, table):
     """Logits of the distances along the width, repeated over the height of the keys.
 
-    Args:
-        q: tensor (B, N, H, W, D), scaled queries.
-        table: tensor (2W-1, D), row `key - query + W - 1`.
-
-    Returns:
-        Tensor (B, N, H, W, H, W): height and width of the query, then of the key.
+    From scaled queries (B, N, H, W, D) and a table (2W-1, D) to (B, N, H, W, H, W):
+    height and width of the query, then of the key.
     """
     batch, num_heads, height, width, _ = ops.shape(q)
     logits = ops.einsum("bnhwd,rd->bnhwr", q, table)
@@ -67,15 +55,9 @@ def relative_logits_1d(q, table):
 
 
 def relative_logits(q, size, tables):
-    """The paper's S_H + S_W for queries q.
+    """The paper's S_H + S_W (B, N, HW, HW) of scaled queries q (B, N, HW, D).
 
-    Args:
-        q: tensor (B, N, HW, D), scaled queries.
-        size: pair (H, W).
-        tables: pair of tensors (2H-1, D) and (2W-1, D); None for an axis without.
-
-    Returns:
-        Tensor (B, N, HW, HW), queries by keys; 0 if there is no table.
+    `tables` are (2H-1, D) and (2W-1, D), None for an axis without; 0 if there is none.
     """
     height, width = size
     batch, num_heads, length, depth = ops.shape(q)

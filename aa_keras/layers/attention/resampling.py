@@ -13,15 +13,7 @@ def wide_float(dtype) -> str:
 
 
 def interpolation_matrix(coordinates, length):
-    """Returns weights that read `length` rows at fractional `coordinates`.
-
-    Args:
-        coordinates: float tensor (M,), within 0 and length - 1.
-        length: int or scalar tensor.
-
-    Returns:
-        Tensor (M, length), rows of at most two weights that sum to 1.
-    """
+    """Weights (M, length) that read `length` rows at coordinates (M,) between them."""
     rows = ops.arange(length, dtype=coordinates.dtype)
     return ops.relu(1 - ops.abs(coordinates[:, None] - rows))
 

@@ -6,11 +6,11 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.sublayers import build_sublayer
+from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
-class BAM(layers.Layer):
+class BAM(FeatureMapLayer):
     """Adds to a feature map its product with a gate of channels plus positions.
 
     `outputs = inputs + inputs * sigmoid(channel(inputs) + spatial(inputs))`, where
@@ -31,11 +31,8 @@ class BAM(layers.Layer):
         training: bool, whether batch normalisation uses the batch's statistics.
             Defaults to `None`, as in `keras.layers.BatchNormalization`.
 
-    Input shape:
+    Input and output shape:
         `(batch, height, width, channels)`.
-
-    Output shape:
-        As the input.
 
     Reference:
         - Park et al., "BAM: Bottleneck Attention Module", BMVC 2018, section 3.
@@ -90,26 +87,11 @@ class BAM(layers.Layer):
                 shape = layer.compute_output_shape(shape)
 
     def call(self, inputs, training=None):
-        *channel, channel_normalization = self.channel
-        *spatial, spatial_normalization = self.spatial
-        by_channel = ops.mean(inputs, axis=(1, 2))
-        for layer in channel:
-            by_channel = layer(by_channel)
-        by_channel = channel_normalization(by_channel, training=training)
-        by_position = inputs
-        for layer in spatial:
-            by_position = layer(by_position)
-        by_position = spatial_normalization(by_position, training=training)
-        weights = ops.sigmoid(by_channel[:, None, None, :] + by_position)
-        return inputs + inputs * weights
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        return super().get_config() | {
-            "ratio": self.ratio,
-            "dilation_rate": self.dilation_rate,
-            "momentum": self.momentum,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
+        x, y = ops.mean(inputs, axis=(1, 2)), inputs
+        for layer in self.channel[:-1]:
+            x = layer(x)
+        for layer in self.spatial[:-1]:
+            y = layer(y)
+        x = self.channel[-1](x, training=training)
+        y = self.spatial[-1](y, training=training)
+        return inputs + inputs * ops.sigmoid(x[:, None, None, :] + y)

@@ -6,11 +6,11 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.sublayers import build_sublayer
+from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
-class CBAM(layers.Layer):
+class CBAM(FeatureMapLayer):
     """Scales the channels, then the positions, of a feature map by gates.
 
     Channels: `x = inputs * sigmoid(f(mean(inputs)) + f(max(inputs)))` over height and
@@ -24,11 +24,8 @@ class CBAM(layers.Layer):
         kernel_initializer: initializer of all kernels. Defaults to `"he_normal"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    Input shape:
+    Input and output shape:
         `(batch, height, width, channels)`.
-
-    Output shape:
-        As the input.
 
     Reference:
         - Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018,
@@ -73,13 +70,3 @@ class CBAM(layers.Layer):
             axis=-1,
         )
         return x * self.spatial(described)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        return super().get_config() | {
-            "ratio": self.ratio,
-            "kernel_size": self.kernel_size,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }

@@ -1,13 +1,14 @@
 """Gather-Excite without parameters."""
 
 import keras
-from keras import layers, ops
+from keras import ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.sublayers import FeatureMapLayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
-class GatherExcite(layers.Layer):
+class GatherExcite(FeatureMapLayer):
     """Scales each value by the sigmoid of the average of its surroundings.
 
     The variant of Gather-Excite that has no parameters. With a finite extent `e` the
@@ -19,11 +20,8 @@ class GatherExcite(layers.Layer):
             Defaults to `None`.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    Input shape:
+    Input and output shape:
         `(batch, height, width, channels)`.
-
-    Output shape:
-        As the input.
 
     Reference:
         - Hu et al., "Gather-Excite: Exploiting Feature Context in Convolutional Neural
@@ -39,23 +37,7 @@ class GatherExcite(layers.Layer):
     def call(self, inputs):
         if self.extent is None:
             return inputs * ops.sigmoid(ops.mean(inputs, axis=(1, 2), keepdims=True))
-        gathered = ops.average_pool(
-            inputs,
-            2 * self.extent - 1,
-            self.extent,
-            padding="same",
-            data_format="channels_last",
-        )
-        gathered = ops.image.resize(
-            gathered,
-            ops.shape(inputs)[1:3],
-            interpolation="nearest",
-            data_format="channels_last",
-        )
-        return inputs * ops.sigmoid(gathered)
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        return super().get_config() | {"extent": self.extent}
+        window, last = 2 * self.extent - 1, {"data_format": "channels_last"}
+        x = ops.average_pool(inputs, window, self.extent, padding="same", **last)
+        size = ops.shape(inputs)[1:3]
+        return inputs * ops.sigmoid(ops.image.resize(x, size, "nearest", **last))

@@ -6,11 +6,11 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.sublayers import build_sublayer
+from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
-class SqueezeExcite(layers.Layer):
+class SqueezeExcite(FeatureMapLayer):
     """Scales each channel by a gate computed from the whole image.
 
     `outputs = inputs * sigmoid(W_2 relu(W_1 mean(inputs)))`, the mean taken over
@@ -25,11 +25,8 @@ class SqueezeExcite(layers.Layer):
         kernel_initializer: initializer of both kernels. Defaults to `"he_normal"`.
         **kwargs: arguments of `keras.layers.Layer`.
 
-    Input shape:
+    Input and output shape:
         `(batch, height, width, channels)`.
-
-    Output shape:
-        As the input.
 
     Reference:
         - Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, section 3.
@@ -67,14 +64,3 @@ class SqueezeExcite(layers.Layer):
     def call(self, inputs):
         weights = self.excite(self.squeeze(ops.mean(inputs, axis=(1, 2))))
         return inputs * weights[:, None, None, :]
-
-    def compute_output_shape(self, input_shape):
-        return tuple(input_shape)
-
-    def get_config(self):
-        return super().get_config() | {
-            "ratio": self.ratio,
-            "squeezed_filters": self.squeezed_filters,
-            "use_bias": self.use_bias,
-            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
-        }
