@@ -95,10 +95,11 @@ def round_filters(filters: int, width_multiplier: float) -> int:
 def resolve(options: Mapping[str, Any]) -> spec.MnasNet:
     """Returns checked options, with the paper's value for each left to the family."""
     checked = check(spec.MnasNet, options)
-    if checked.attention and 1 in (checked.attention.stages or ()):
+    chosen = checked.attention and checked.attention.stages
+    if chosen and 1 in chosen:
         raise ValueError(
-            f"attention.stages: received {list(checked.attention.stages)}; allowed: 2 "
-            f"to {len(STAGES)}, as blocks of stage 1 have no expansion to augment"
+            f"attention.stages: received {list(chosen)}; allowed: 2 to {len(STAGES)}, "
+            "as blocks of stage 1 have no expansion to augment"
         )
     return spec.resolve_attention(checked, ATTENTION, STAGES)
 

@@ -129,9 +129,10 @@ def register(
     """
     if name in FAMILIES:
         raise ValueError(f"name: received {name!r}; allowed: none of {list(FAMILIES)}")
-    fields = {} if options else _parameters(builder)
+    fields: dict[str, Any] = {} if options else _parameters(builder)
+    fields["name"] = (Literal[name], name)
     spec.NETWORKS[name] = pydantic.create_model(
-        name, __base__=options or spec.Network, name=(Literal[name], name), **fields
+        name, __base__=options or spec.Network, **fields
     )
     _REGISTERED[name] = builder
 

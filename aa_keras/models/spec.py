@@ -5,7 +5,7 @@ does not import Keras, so that a configuration is checked before TensorFlow is l
 """
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 import pydantic
 from pydantic import Field
@@ -102,8 +102,11 @@ class Network(Section):
     Args:
         name: string, the family.
         classes: int, the classes.
+
+    The class attribute `task` is the kind of `aa_keras.tasks` that trains the network.
     """
 
+    task: ClassVar[str] = "classification"
     name: str
     classes: Positive
 
@@ -165,6 +168,7 @@ class MnasNet(AugmentableNetwork):
 class RetinaNet(ResidualNetwork):
     """The options of a RetinaNet."""
 
+    task: ClassVar[str] = "detection"
     name: Literal["retinanet"] = "retinanet"
 
 

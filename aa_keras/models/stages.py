@@ -165,7 +165,7 @@ def build_stages(
         )
     size = max_size
     for number, stage in enumerate(stages, start=1):
-        halved = attention is not None and number in attention.downsampled_stages
+        halved = attention and number in (attention.downsampled_stages or ())
         for index in range(1, stage.blocks + 1):
             strides = stage.strides if index == 1 else 1
             augmented = attention and attention.augments(number, index, strides)
