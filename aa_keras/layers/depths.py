@@ -12,8 +12,8 @@ def attention_depths(
 ) -> tuple[int, int]:
     """Returns the paper's depths of keys and values for a layer of `filters`.
 
-    Both depths are totals over all heads and multiples of `num_heads`, rounded down
-    (at least one channel a head).
+    Both are totals over all heads, rounded down to multiples of `num_heads`, at least
+    one channel for each head.
 
     Args:
         filters: int, the output channels of the whole layer (the paper's F_out).
@@ -34,8 +34,6 @@ def attention_depths(
 
     >>> attention_depths(128)
     (160, 8)
-    >>> attention_depths(256, key_ratio=0.25, value_ratio=0.25)
-    (160, 64)
     """
     validation.positive_int("filters", filters)
     validation.positive_int("num_heads", num_heads)

@@ -50,10 +50,9 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
             f"{', '.join(attention_layers(model))}: build the model at the new size "
             "and use copy_weights"
         )
+    shape = (*size, old.shape[-1])
     if attending and attending[0].data_format == "channels_first":
         shape = (old.shape[1], *size)
-    else:
-        shape = (*size, old.shape[-1])
 
     def clone(layer):
         config = layer.get_config()

@@ -32,21 +32,13 @@ class BAM(layers.Layer):
             Defaults to `None`, as in `keras.layers.BatchNormalization`.
 
     Input shape:
-        `(batch, height, width, channels)`
+        `(batch, height, width, channels)`.
 
     Output shape:
-        as the input
-
-    Raises:
-        ValueError: if `ratio` or `dilation_rate` is not a positive integer.
+        As the input.
 
     Reference:
         - Park et al., "BAM: Bottleneck Attention Module", BMVC 2018, section 3.
-
-    Example:
-
-    >>> aa_keras.layers.BAM()(images).shape
-    TensorShape([8, 32, 32, 64])
     """
 
     def __init__(

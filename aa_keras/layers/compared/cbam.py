@@ -25,22 +25,14 @@ class CBAM(layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`
+        `(batch, height, width, channels)`.
 
     Output shape:
-        as the input
-
-    Raises:
-        ValueError: if `ratio` or `kernel_size` is not a positive integer.
+        As the input.
 
     Reference:
         - Woo et al., "CBAM: Convolutional Block Attention Module", ECCV 2018,
           section 3.
-
-    Example:
-
-    >>> aa_keras.layers.CBAM()(images).shape
-    TensorShape([8, 32, 32, 64])
     """
 
     def __init__(

@@ -20,22 +20,14 @@ class GatherExcite(layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`
+        `(batch, height, width, channels)`.
 
     Output shape:
-        as the input
-
-    Raises:
-        ValueError: if `extent` is neither `None` nor a positive integer.
+        As the input.
 
     Reference:
         - Hu et al., "Gather-Excite: Exploiting Feature Context in Convolutional Neural
           Networks", NeurIPS 2018, section 3.
-
-    Example:
-
-    >>> aa_keras.layers.GatherExcite()(images).shape
-    TensorShape([8, 32, 32, 64])
     """
 
     def __init__(self, extent=None, **kwargs):

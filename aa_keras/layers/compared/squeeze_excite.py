@@ -26,21 +26,13 @@ class SqueezeExcite(layers.Layer):
         **kwargs: arguments of `keras.layers.Layer`.
 
     Input shape:
-        `(batch, height, width, channels)`
+        `(batch, height, width, channels)`.
 
     Output shape:
-        as the input
-
-    Raises:
-        ValueError: if `ratio` or `squeezed_filters` is not a positive integer.
+        As the input.
 
     Reference:
         - Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018, section 3.
-
-    Example:
-
-    >>> aa_keras.layers.SqueezeExcite(ratio=4)(images).shape
-    TensorShape([8, 32, 32, 64])
     """
 
     def __init__(
