@@ -89,9 +89,7 @@ def evaluate(workdir, split):
 @finished_run
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
-@click.option(
-    "--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE."
-)
+@click.option("--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE.")
 def predict(workdir, images, top, out):
     """Name the classes or objects in image files, the most probable first."""
     if out and len(images) > 1:

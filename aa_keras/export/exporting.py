@@ -59,10 +59,10 @@ def export(workdir, out, format="saved_model") -> Path:
         run.model,
         out,
         format=format,
-        preprocessing=run.preprocessing,
-        class_names=run.class_names,
+        preprocessing=run.task.preprocessing,
+        class_names=run.task.class_names,
         card={**run.result, "configuration": configuration},
-        images=checking.sample_images(run.preprocessing, run.experiment.data),
+        images=checking.sample_images(run.task.preprocessing, run.experiment.data),
     )
 
 
