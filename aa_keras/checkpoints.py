@@ -21,16 +21,9 @@ _NAME = re.compile(r"epoch_\d{4,}")
 
 
 def save(directory, epoch: int, model, state: dict) -> None:
-    """Writes the checkpoint after `epoch` finished epochs.
+    """Writes the checkpoint of model and optimiser after `epoch` finished epochs.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        epoch: int, the number of finished epochs.
-        model: a compiled model; its optimiser is stored too.
-        state: dict of plain data, with `configuration`, the digest of the run's.
-
-    Raises:
-        OSError: if it cannot be written; earlier ones are unchanged.
+    `state` is a dict of plain data; its `configuration` is the digest of the run's.
     """
     try:
         with whole_folder(_folder(directory, epoch), replace=True) as folder:
@@ -48,11 +41,7 @@ def save(directory, epoch: int, model, state: dict) -> None:
 def keep_best(directory, epoch: int, score: float, score_of) -> None:
     """Copies the checkpoint of `epoch` to `best` if it is better than that one.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        epoch: int, the number of finished epochs.
-        score: float, how good that epoch was; larger is better.
-        score_of: callable, from a checkpoint's state to its score.
+    A larger `score` is better. `score_of` computes it from a checkpoint's state.
     """
     best = Path(directory) / BEST
     state = read_state(best, verify=False)
@@ -68,20 +57,11 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
 
 
 def restore(directory, model, configuration: str, report=print) -> dict | None:
-    """Loads the newest whole checkpoint into a compiled model.
+    """Loads the newest whole checkpoint into a model whose optimiser is built.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        model: a model whose optimiser is built.
-        configuration: str, the digest of the run's configuration.
-        report: callable, called with a line of text for each damaged checkpoint and
-            for the restored one. Defaults to `print`.
-
-    Returns:
-        The state that was saved with it; `None` if there is no checkpoint.
-
-    Raises:
-        ValueError: if the checkpoint is of another configuration.
+    Returns the state that was saved with it, or `None` if there is no checkpoint.
+    `configuration` is the digest of the run's. `report` is called with a line of text
+    for each damaged checkpoint and for the restored one.
     """
     for folder in reversed(list_checkpoints(directory)):
         state = read_state(folder)
@@ -119,17 +99,12 @@ def list_checkpoints(directory) -> list[Path]:
 def read_state(folder, *, verify: bool = True) -> dict | None:
     """Returns the state beside a checkpoint's weights; `None` if it is damaged.
 
-    Args:
-        folder: a checkpoint.
-        verify: bool, whether to read the weights and compare their checksum.
-            Defaults to `True`.
+    `verify` reads the weights as well and compares their checksum.
     """
+    weights = folder / WEIGHTS
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        if verify:
-            whole = state["sha256"] == _checksum(folder / WEIGHTS)
-        else:
-            whole = (folder / WEIGHTS).is_file()
+        whole = state["sha256"] == _checksum(weights) if verify else weights.is_file()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if whole else None

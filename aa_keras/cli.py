@@ -39,13 +39,14 @@ class OutFile(click.ParamType):
 
     def convert(self, value, param, context):
         if not value.lower().endswith(self.suffixes):
-            allowed = " or ".join(self.suffixes)
-            self.fail(
-                f"received {value!r}; allowed: a file that ends in {allowed}",
-                param,
-                context,
-            )
+            allowed = f"a file that ends in {' or '.join(self.suffixes)}"
+            self.fail(f"received {value!r}; allowed: {allowed}", param, context)
         return value
+
+
+PIXEL_HELP = "A pixel of the network's input; may be given several times."
+workdir_argument = click.argument("workdir", metavar="DIR", type=click.Path())
+config_argument = click.argument("experiment", metavar="CONFIG", type=click.Path())
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -56,7 +57,7 @@ def cli(traceback):
 
 
 @cli.command()
-@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@config_argument
 @click.option("--workdir", required=True, type=click.Path(), help="The run's folder.")
 @click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
@@ -76,7 +77,7 @@ def train(experiment, workdir, overrides, smoke):
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@workdir_argument
 @click.option("--split", default="test", show_default=True, metavar="NAME")
 def evaluate(workdir, split):
     """Measure a finished run on a whole split."""
@@ -87,16 +88,15 @@ def evaluate(workdir, split):
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@workdir_argument
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--out", type=OutFile(".png"), help="Draw the answer on the one IMAGE.")
 def predict(workdir, images, top, out):
     """Name the classes or objects in image files, the most probable first."""
     if out and len(images) > 1:
-        raise click.BadParameter(
-            f"received {len(images)} images; allowed: one", param_hint="--out"
-        )
+        message = f"received {len(images)} images; allowed: one"
+        raise click.BadParameter(message, param_hint="--out")
     with quiet_import():
         from PIL import Image
 
@@ -114,36 +114,28 @@ def predict(workdir, images, top, out):
 
 
 @cli.command(name="export")
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@workdir_argument
 @click.argument("out", type=click.Path())
 @click.option(
     "--format",
-    "file_format",
     default="saved_model",
     show_default=True,
     help="saved_model, onnx or litert",
 )
-def export_(workdir, out, file_format):
+def export_(workdir, out, format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
     with quiet_import():
         from aa_keras import export
-    click.echo(export.export(workdir, out, format=file_format))
+    click.echo(export.export(workdir, out, format=format))
 
 
 @cli.command()
-@click.argument("workdir", metavar="DIR", type=click.Path())
+@workdir_argument
 @click.argument("image", type=click.Path())
 @click.option("--out", required=True, type=OutFile(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
 @click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
-@click.option(
-    "--query",
-    "queries",
-    multiple=True,
-    metavar="Y,X",
-    type=Pixel(),
-    help="A pixel of the network's input; may be given several times.",
-)
+@click.option("--query", "queries", multiple=True, type=Pixel(), help=PIXEL_HELP)
 def maps(workdir, image, out, layer, head, queries):
     """Draw where the network looks: one row a query pixel, one column a head."""
     with quiet_import():
@@ -169,20 +161,17 @@ def maps(workdir, image, out, layer, head, queries):
         queries = queries or [(inputs.shape[0] // 2, inputs.shape[1] // 2)]
         scores = visualization.attention_scores(
             run.model, inputs[None], queries, layers=[layer]
-        )
+        )[layer][0]
+        heads = None if head is None else [head]
         figure = visualization.draw_attention_maps(
-            picture,
-            scores[layer][0],
-            queries,
-            heads=None if head is None else [head],
-            title=title + layer,
+            picture, scores, queries, heads=heads, title=title + layer
         )
         figure.savefig(out, dpi=150)
     click.echo(out)
 
 
 @cli.command()
-@click.argument("experiment", metavar="CONFIG", type=click.Path())
+@config_argument
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def summary(experiment, output):
     """Show parameters and FLOPs of an experiment's network beside the paper's claim."""

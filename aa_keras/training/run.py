@@ -10,13 +10,7 @@ from aa_keras import config, models
 from aa_keras.counting import count
 from aa_keras.data.batches import check_num_batches
 from aa_keras.tasks import find_task
-from aa_keras.training import distribution, provenance
-from aa_keras.training.callbacks import (
-    AverageWhileValidating,
-    EpochSeeds,
-    RunState,
-    StopOnNonFiniteLoss,
-)
+from aa_keras.training import callbacks, distribution, provenance
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
@@ -47,10 +41,8 @@ def train(experiment, workdir, report=print) -> dict:
     strategy = distribution.build_strategy(experiment.train.distribution)
     chief = distribution.is_chief(strategy)
     report = report if chief else lambda line: None
-    with (
-        distribution.lost_workers_named(strategy),
-        workdir.lock() if chief else contextlib.nullcontext(),
-    ):
+    locked = workdir.lock() if chief else contextlib.nullcontext()
+    with distribution.lost_workers_named(strategy), locked:
         result = None
         if chief:
             workdir.refuse_other(experiment)
@@ -86,7 +78,7 @@ def _train(experiment, workdir, strategy, report):
         model = build_model(experiment, task.preprocessing.output_shape)
         compile_model(model, task, plan, strategy)
 
-    run_state = RunState(
+    run_state = callbacks.RunState(
         workdir,
         configuration=config.digest(experiment),
         process=provenance.describe_process(),
@@ -97,11 +89,9 @@ def _train(experiment, workdir, strategy, report):
         workdir.write_config(experiment)
         run_state.restore(model, report)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
-    report(
-        f"{experiment.name}: resuming after epoch {first_epoch} of {plan.epochs}"
-        if first_epoch
-        else f"{experiment.name}: starting anew, {plan.epochs} epochs"
-    )
+    resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
+    anew = f"starting anew, {plan.epochs} epochs"
+    report(f"{experiment.name}: {resuming if first_epoch else anew}")
     fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
 
@@ -114,11 +104,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(task, num_replicas: int = 1) -> Plan:
-    """Returns the length of a run.
-
-    Raises:
-        ValueError: if batch size, replicas and steps do not divide each other.
-    """
+    """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     parts = options.accumulate_steps * num_replicas
     if batch_size % parts:
@@ -159,11 +145,8 @@ def compile_model(model, task, plan, strategy=None) -> None:
     if jit_compile is None:  # XLA cannot exchange values between processes
         jit_compile = False if strategy else "auto"
     arguments = {"jit_compile": jit_compile, **task.compile_arguments()}
-    model.compile(
-        optimizer=optimizer,
-        steps_per_execution=1 if task.experiment.smoke else options.steps_per_execution,
-        **arguments,
-    )
+    steps = 1 if task.experiment.smoke else options.steps_per_execution
+    model.compile(optimizer=optimizer, steps_per_execution=steps, **arguments)
     model.optimizer.build(model.trainable_variables)
     if strategy:
         distribution.synchronize_batch_normalization(model)
@@ -172,7 +155,7 @@ def compile_model(model, task, plan, strategy=None) -> None:
 
 def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     """Trains the remaining epochs; the chief also writes and reports."""
-    experiment = task.experiment
+    experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
         model.optimizer.finalize_variable_values(model.trainable_variables)
         return
@@ -189,14 +172,14 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         epochs=plan.epochs,
         steps=plan.steps,
     )
-    callbacks = [
-        EpochSeeds(experiment.train.seed, distribution.worker_index(strategy)),
-        StopOnNonFiniteLoss(),
-        *([AverageWhileValidating()] if experiment.train.ema else []),
+    watching = [
+        callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
+        callbacks.StopOnNonFiniteLoss(),
+        *([callbacks.AverageWhileValidating()] if options.ema else []),
     ]
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
-        callbacks += [
+        watching += [
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
@@ -211,7 +194,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             epochs=plan.epochs,
             steps_per_epoch=plan.steps,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=watching,
         )
 
 
@@ -233,9 +216,8 @@ def attention_pictures(task, plan, log_dir) -> list:
 def finish(model, task, plan, workdir, run_state) -> dict:
     """Saves the network, measures it, and writes `result.json` last."""
     experiment = task.experiment
-    final = build_model(
-        experiment, task.preprocessing.output_shape, task.final_activation
-    )
+    shape = task.preprocessing.output_shape
+    final = build_model(experiment, shape, task.final_activation)
     final.set_weights(model.get_weights())
     workdir.write_model(final, task)
     cost = count(final)

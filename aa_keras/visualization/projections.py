@@ -43,9 +43,8 @@ def projections(model, images, layers=None) -> dict[str, Projections]:
     names = list(by_name) if layers is None else list(layers)
     for name in names:
         if name not in by_name:
-            raise ValueError(
-                f"layers: received {name!r}; allowed: {', '.join(by_name)}"
-            )
+            allowed = ", ".join(by_name)
+            raise ValueError(f"layers: received {name!r}; allowed: {allowed}")
     if not model.built:  # building calls the layers without numbers
         model(images, training=False)
     _, recorded = record_projections(
