@@ -87,13 +87,8 @@ def prune(directory, keep: int) -> None:
 
 def list_checkpoints(directory) -> list[Path]:
     """Returns the checkpoint folders, oldest first."""
-    directory = Path(directory)
-    if not directory.is_dir():
-        return []
-    return sorted(
-        (path for path in directory.iterdir() if _NAME.fullmatch(path.name)),
-        key=lambda path: int(path.name.removeprefix("epoch_")),
-    )
+    found = [p for p in Path(directory).glob("epoch_*") if _NAME.fullmatch(p.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("epoch_")))
 
 
 def read_state(folder, *, verify: bool = True) -> dict | None:

@@ -147,14 +147,11 @@ def maps(workdir, image, out, layer, head, queries):
         raise ValueError(f"{workdir}: the network has no attention layer")
     title = f"{os.path.basename(image)}: "
     if out.lower().endswith(".html"):
+        names = [layer, *(n for n in names if n != layer)] if layer else names
+        options = {"picture": picture, "query": queries[0] if queries else None}
+        title += run.experiment.name
         visualization.write_attention_page(
-            out,
-            run.model,
-            inputs,
-            layers=[layer, *(n for n in names if n != layer)] if layer else names,
-            picture=picture,
-            query=queries[0] if queries else None,
-            title=title + run.experiment.name,
+            out, run.model, inputs, layers=names, title=title, **options
         )
     else:
         layer = layer or names[0]
@@ -273,8 +270,5 @@ def _fail(error, status):
 
 
 def _metrics_line(title, metrics):
-    values = "  ".join(
-        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in metrics.items()
-    )
-    return f"{title}: {values}"
+    texts = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in metrics.items()}
+    return f"{title}: " + "  ".join(f"{name} {text}" for name, text in texts.items())

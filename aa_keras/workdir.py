@@ -64,10 +64,8 @@ class WorkDir:
         earlier = config.load(self.config)
         differing = config.differences(earlier, experiment, ignore=config.PATH_KEYS)
         if differing:
-            changes = ", ".join(
-                f"{key} ({there!r} there, {now!r} now)"
-                for key, (there, now) in differing.items()
-            )
+            pairs = differing.items()
+            changes = ", ".join(f"{k} ({a!r} there, {b!r} now)" for k, (a, b) in pairs)
             raise ValueError(
                 f"{self} belongs to a run of another configuration: {changes}; choose "
                 "another --workdir"

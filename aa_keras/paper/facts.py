@@ -44,10 +44,7 @@ def rows() -> tuple[Row, ...]:
 def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
     """Returns one row; a ValueError if the paper has no such row.
 
-    Args:
-        table: int, number of the table.
-        row: string, the text of its first column; a number stands for its text.
-        figure: int, number of the figure of a point. Defaults to `None`.
+    A number as `row` stands for its text. A point needs the number of its `figure`.
     """
     in_table = [r for r in rows() if r.table == table]
     if not in_table:

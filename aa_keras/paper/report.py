@@ -41,9 +41,7 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
     return {
         "name": experiment.name,
         "options": models.resolved_options(**network),
-        "params": cost.params,
-        "gflops_paper": cost.gflops_paper,
-        "gflops": cost.gflops,
+        **cost._asdict(),
         "paper": claims,
     }
 
@@ -256,10 +254,9 @@ def _hardware(process):
 
 
 def _claims(paper):
-    unverified = (key for key, mark in paper["marks"].items() if mark == "M")
-    marked = dict.fromkeys(unverified, " (unverified)")
+    words = {key: " (unverified)" for key, m in paper["marks"].items() if m == "M"}
     numbers = ((key, value) for key, value in paper.items() if key != "marks")
-    return ", ".join(f"{key} {value}{marked.get(key, '')}" for key, value in numbers)
+    return ", ".join(f"{key} {value}{words.get(key, '')}" for key, value in numbers)
 
 
 def _measured(row, runs):

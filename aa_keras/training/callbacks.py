@@ -38,9 +38,8 @@ class RunState(keras.callbacks.Callback):
 
     def restore(self, model, report) -> None:
         """Loads the newest checkpoint, if any, into the model and this object."""
-        state = checkpoints.restore(
-            self.workdir.checkpoints, model, self.configuration, report
-        )
+        folder = self.workdir.checkpoints
+        state = checkpoints.restore(folder, model, self.configuration, report)
         if state:
             self.history, self.processes = state["history"], state["processes"]
             self._started -= self.history[-1]["seconds"]

@@ -16,16 +16,11 @@ def build_optimizer(optimizer, *, learning_rate, ema=None) -> optimizers.Optimiz
         "ema_momentum": 0.99 if ema is None else ema,
     }
     if optimizer["name"] == "sgd":
-        return optimizers.SGD(
-            momentum=optimizer["momentum"], nesterov=optimizer["nesterov"], **common
-        )
+        own = {key: optimizer[key] for key in ("momentum", "nesterov")}
+        return optimizers.SGD(**own, **common)
     if optimizer["name"] == "rmsprop":
-        return optimizers.RMSprop(
-            rho=optimizer["decay"],
-            momentum=optimizer["momentum"],
-            epsilon=optimizer["epsilon"],
-            **common,
-        )
+        own = {key: optimizer[key] for key in ("momentum", "epsilon")}
+        return optimizers.RMSprop(rho=optimizer["decay"], **own, **common)
     return optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
 
 

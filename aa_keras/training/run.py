@@ -77,7 +77,6 @@ def _train(experiment, workdir, strategy, report):
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
         compile_model(model, task, plan, strategy)
-
     run_state = callbacks.RunState(
         workdir,
         configuration=config.digest(experiment),
@@ -130,15 +129,13 @@ def compile_model(model, task, plan, strategy=None) -> None:
     """Gives a model the experiment's optimiser, loss, metrics and train step."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
+    rate = optimizer_options["learning_rate_per_256"] * batch_size / 256
+    length = {"epochs": plan.epochs, "steps_per_epoch": plan.steps}
+    schedule = build_schedule(
+        options.schedule.model_dump(), learning_rate=rate, **length
+    )
     optimizer = build_optimizer(
-        optimizer_options,
-        learning_rate=build_schedule(
-            options.schedule.model_dump(),
-            learning_rate=optimizer_options["learning_rate_per_256"] * batch_size / 256,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps,
-        ),
-        ema=options.ema,
+        optimizer_options, learning_rate=schedule, ema=options.ema
     )
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
@@ -165,12 +162,9 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         validation = _shorten(task.build_validation(), experiment)
     if strategy:
         build_metrics(model, training, strategy)
+    batch_size = experiment.data.batch_size
     console = Console(
-        report,
-        batch_size=experiment.data.batch_size,
-        first_epoch=first_epoch,
-        epochs=plan.epochs,
-        steps=plan.steps,
+        report, batch_size=batch_size, first_epoch=first_epoch, **plan._asdict()
     )
     watching = [
         callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
@@ -220,12 +214,9 @@ def finish(model, task, plan, workdir, run_state) -> dict:
     final = build_model(experiment, shape, task.final_activation)
     final.set_weights(model.get_weights())
     workdir.write_model(final, task)
-    cost = count(final)
     result = {
         "name": experiment.name,
-        "params": cost.params,
-        "gflops": cost.gflops,
-        "gflops_paper": cost.gflops_paper,
+        **count(final)._asdict(),
         "epochs": plan.epochs,
         "best_epoch": run_state.best_epoch(),
         "seconds": round(run_state.seconds, 1),
@@ -262,15 +253,12 @@ def build_model(experiment, input_shape, classifier_activation=None) -> keras.Mo
         ValueError: if depths, heads or stages do not fit.
     """
     options = experiment.model.model_dump(exclude_none=True)
+    options["classifier_activation"] = classifier_activation
     precision = experiment.train.mixed_precision
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{precision}" if precision else "float32")
     try:
-        return models.build(
-            input_shape=input_shape,
-            classifier_activation=classifier_activation,
-            **options,
-        )
+        return models.build(input_shape=input_shape, **options)
     except ValueError as error:
         raise ValueError(f"model: {error}") from error
     finally:

@@ -51,12 +51,8 @@ def build_schedule(
         rates = [learning_rate * factor for factor in factors]
         after = schedules.PiecewiseConstantDecay(boundaries, rates)
     elif schedule["name"] == "exponential":
-        after = schedules.ExponentialDecay(
-            learning_rate,
-            decay_steps=steps(schedule["every_epochs"]),
-            decay_rate=schedule["factor"],
-            staircase=True,
-        )
+        every, factor = steps(schedule["every_epochs"]), schedule["factor"]
+        after = schedules.ExponentialDecay(learning_rate, every, factor, staircase=True)
     else:
         after = schedules.ExponentialDecay(learning_rate, 1, decay_rate=1.0)
     return LinearWarmup(after, warmup_steps) if warmup_steps else after

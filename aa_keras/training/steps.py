@@ -58,8 +58,7 @@ def _one_update(model, accumulate_steps, strategy):
         local.sums, parts = None, _cut(data, accumulate_steps)
         for part in parts:
             if local.sums is not None:  # the last part's memory is free by then
-                ready = [g for g in local.sums if g is not None]
-                with tf.control_dependencies(ready):
+                with tf.control_dependencies([g for g in local.sums if g is not None]):
                     part = tf.nest.map_structure(tf.identity, part)
             logs = own_step(part)
         gradients = _mean(local.sums, accumulate_steps)

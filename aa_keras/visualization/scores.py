@@ -96,15 +96,12 @@ def score_queries(layer, cells) -> np.ndarray:
 
 
 def query_cells(queries, image_size, map_size) -> np.ndarray:
-    """Returns the cells of a map that cover the centres of pixels of an image.
+    """Returns the cells (Q, 2) of a map that cover the centres of pixels of an image.
 
     Args:
         queries: sequence of pairs (y, x) of pixels.
         image_size: pair (height, width) in pixels.
         map_size: pair (height, width) in cells.
-
-    Returns:
-        Integer array (queries, 2).
 
     Raises:
         ValueError: if a query is not a pair, or outside of the image.
@@ -133,7 +130,7 @@ def query_grid(image_size, step=1) -> list[tuple[int, int]]:
 
 
 def mean_attention_distance(scores, queries, image_size) -> np.ndarray:
-    """Returns how far each head looks, in pixels of the image.
+    """Returns how far each head looks (batch, heads), in pixels of the image.
 
     The distance from the centre of the query's cell to the centre of each key's cell,
     weighted by attention, averaged over the queries.
@@ -142,9 +139,6 @@ def mean_attention_distance(scores, queries, image_size) -> np.ndarray:
         scores: array (batch, heads, queries, height, width) from `attention_scores`.
         queries: sequence of pairs, for which `scores` were computed.
         image_size: pair (height, width) of the image in pixels.
-
-    Returns:
-        Array (batch, heads).
 
     Reference:
         - Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, figure 7.
