@@ -7,6 +7,8 @@ a figure reads the same on a dark page. Shares are drawn in viridis and signed n
 in PuOr, which survive grey print and the usual colour blindness.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -231,7 +233,7 @@ def picture_of(image) -> np.ndarray:
 
 def new_figure(width, height, title) -> Figure:
     """Returns an empty white figure that pyplot does not manage; sizes in inches."""
-    style = {"dpi": 130, "layout": "constrained", "facecolor": "white"}
+    style: dict[str, Any] = {"dpi": 130, "layout": "constrained", "facecolor": "white"}
     figure = Figure(figsize=(width, height), **style)
     FigureCanvasAgg(figure)
     if title:
