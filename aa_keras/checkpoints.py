@@ -21,12 +21,9 @@ _NAME = re.compile(r"epoch_\d{4,}")
 
 
 def save(directory, epoch: int, model, state: dict) -> None:
-    """Writes the checkpoint of a compiled model after `epoch` finished epochs.
+    """Writes the checkpoint of model and optimiser after `epoch` finished epochs.
 
-    `state` is plain data, with the digest of the run's `configuration`.
-
-    Raises:
-        OSError: if it cannot be written; earlier ones are unchanged.
+    `state` is a dict of plain data; its `configuration` is the digest of the run's.
     """
     try:
         with whole_folder(_folder(directory, epoch), replace=True) as folder:
@@ -44,7 +41,7 @@ def save(directory, epoch: int, model, state: dict) -> None:
 def keep_best(directory, epoch: int, score: float, score_of) -> None:
     """Copies the checkpoint of `epoch` to `best` if its score is larger.
 
-    `score_of` is a function from a checkpoint's state to its score.
+    A larger `score` is better. `score_of` computes it from a checkpoint's state.
     """
     best = Path(directory) / BEST
     state = read_state(best, verify=False)
@@ -60,20 +57,11 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
 
 
 def restore(directory, model, configuration: str, report=print) -> dict | None:
-    """Loads the newest whole checkpoint into a compiled model.
+    """Loads the newest whole checkpoint into a model whose optimiser is built.
 
-    Args:
-        directory: the run's folder of checkpoints.
-        model: a model whose optimiser is built.
-        configuration: str, the digest of the run's configuration.
-        report: callable, called with a line for each checkpoint that was tried.
-            Defaults to `print`.
-
-    Returns:
-        The state that was saved with it; `None` if there is no checkpoint.
-
-    Raises:
-        ValueError: if the checkpoint is of another configuration.
+    Returns the state that was saved with it, or `None` if there is no checkpoint.
+    `configuration` is the digest of the run's. `report` is called with a line of text
+    for each damaged checkpoint and for the restored one.
     """
     for folder in reversed(list_checkpoints(directory)):
         state = read_state(folder)
@@ -99,27 +87,22 @@ def prune(directory, keep: int) -> None:
 
 def list_checkpoints(directory) -> list[Path]:
     """Returns the checkpoint folders, oldest first."""
-    directory = Path(directory)
-    if not directory.is_dir():
-        return []
-    return sorted(
-        (path for path in directory.iterdir() if _NAME.fullmatch(path.name)),
-        key=lambda path: int(path.name.removeprefix("epoch_")),
-    )
+    found = [p for p in Path(directory).glob("epoch_*") if _NAME.fullmatch(p.name)]
+    return sorted(found, key=lambda path: int(path.name.removeprefix("epoch_")))
 
 
 def read_state(folder, *, verify: bool = True) -> dict | None:
     """Returns the state beside a checkpoint's weights; `None` if it is damaged.
 
-    `verify` compares the checksum, for which all weights are read.
+    `verify` reads the weights as well and compares their checksum.
     """
     weights = folder / WEIGHTS
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        whole = not verify or state["sha256"] == _checksum(weights)
+        whole = state["sha256"] == _checksum(weights) if verify else weights.is_file()
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return state if whole and weights.is_file() else None
+    return state if whole else None
 
 
 def _folder(directory, epoch):

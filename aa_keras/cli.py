@@ -47,6 +47,9 @@ finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
 experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
 
 
+PIXEL_HELP = "A pixel of the network's input; may be given several times."
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aa-keras")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
@@ -93,9 +96,8 @@ def evaluate(workdir, split):
 def predict(workdir, images, top, out):
     """Name the classes or objects in image files, the most probable first."""
     if out and len(images) > 1:
-        raise click.BadParameter(
-            f"received {len(images)} images; allowed: one", param_hint="--out"
-        )
+        message = f"received {len(images)} images; allowed: one"
+        raise click.BadParameter(message, param_hint="--out")
     with quiet_import():
         from PIL import Image
 
@@ -117,16 +119,15 @@ def predict(workdir, images, top, out):
 @click.argument("out", type=click.Path())
 @click.option(
     "--format",
-    "file_format",
     default="saved_model",
     show_default=True,
     help="saved_model, onnx or litert",
 )
-def export_(workdir, out, file_format):
+def export_(workdir, out, format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
     with quiet_import():
         from aa_keras import export
-    click.echo(export.export(workdir, out, format=file_format))
+    click.echo(export.export(workdir, out, format=format))
 
 
 @cli.command()
@@ -135,14 +136,7 @@ def export_(workdir, out, file_format):
 @click.option("--out", required=True, callback=ends_in(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
 @click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
-@click.option(
-    "--query",
-    "queries",
-    multiple=True,
-    metavar="Y,X",
-    type=Pixel(),
-    help="A pixel of the network's input; may be given several times.",
-)
+@click.option("--query", "queries", multiple=True, type=Pixel(), help=PIXEL_HELP)
 def maps(workdir, image, out, layer, head, queries):
     """Draw where the network looks: one row a query pixel, one column a head."""
     with quiet_import():
@@ -154,27 +148,21 @@ def maps(workdir, image, out, layer, head, queries):
         raise ValueError(f"{workdir}: the network has no attention layer")
     title = f"{os.path.basename(image)}: "
     if out.lower().endswith(".html"):
+        names = [layer, *(n for n in names if n != layer)] if layer else names
+        options = {"picture": picture, "query": queries[0] if queries else None}
+        title += run.experiment.name
         visualization.write_attention_page(
-            out,
-            run.model,
-            inputs,
-            layers=[layer, *(n for n in names if n != layer)] if layer else names,
-            picture=picture,
-            query=queries[0] if queries else None,
-            title=title + run.experiment.name,
+            out, run.model, inputs, layers=names, title=title, **options
         )
     else:
         layer = layer or names[0]
         queries = queries or [(inputs.shape[0] // 2, inputs.shape[1] // 2)]
         scores = visualization.attention_scores(
             run.model, inputs[None], queries, layers=[layer]
-        )
+        )[layer][0]
+        heads = None if head is None else [head]
         figure = visualization.draw_attention_maps(
-            picture,
-            scores[layer][0],
-            queries,
-            heads=None if head is None else [head],
-            title=title + layer,
+            picture, scores, queries, heads=heads, title=title + layer
         )
         figure.savefig(out, dpi=150)
     click.echo(out)
@@ -283,8 +271,5 @@ def _fail(error, status):
 
 
 def _metrics_line(title, metrics):
-    values = "  ".join(
-        f"{name} {value:.4f}" if isinstance(value, float) else f"{name} {value}"
-        for name, value in metrics.items()
-    )
-    return f"{title}: {values}"
+    texts = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in metrics.items()}
+    return f"{title}: " + "  ".join(f"{name} {text}" for name, text in texts.items())

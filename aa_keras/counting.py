@@ -56,9 +56,6 @@ def count(model, input_shape=None) -> Counts:
         input_shape: tuple (height, width, channels) of one image. Defaults to the
             model's, which must then be known.
 
-    Returns:
-        `Counts`.
-
     Raises:
         ValueError: if sizes are open and `input_shape` is missing, or if a layer with
             kernels is of a kind that has no rule in `multiply_adds`.
@@ -88,15 +85,8 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
     """Returns the multiply-adds of one call of `layer`; rules go by its type.
 
     `@multiply_adds.register(MyLayer)` adds a rule. Layers without a kernel need none
-    and count nothing.
-
-    Args:
-        layer: built layer.
-        input_shape: tuple, the shape of its (first) input, batch size 1.
-        output_shape: tuple, the shape of its (first) output.
-
-    Raises:
-        ValueError: if a layer has a kernel and no rule.
+    and count nothing. The shapes are those of the layer's first input and output, with
+    batch size 1.
     """
     kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
     if kernels:
@@ -168,8 +158,7 @@ def _(layer, input_shape, output_shape):
 
 @multiply_adds.register(BAM)
 def _(layer, input_shape, output_shape):
-    channel = sum(_kernel(part) for part in layer.channel)
-    spatial = sum(_kernel(part) for part in layer.spatial)
+    channel, spatial = (sum(map(_kernel, p)) for p in (layer.channel, layer.spatial))
     return MultiplyAdds(projection=channel + math.prod(output_shape[1:-1]) * spatial)
 
 

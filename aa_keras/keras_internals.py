@@ -17,8 +17,7 @@ def run_through_graph(model, inputs, call):
 
     No public function evaluates a graph with other operations than its own.
     """
-    # A Sequential wraps the graph.
-    graph = getattr(model, "_functional", model)
+    graph = getattr(model, "_functional", model)  # a Sequential wraps the graph
     return graph._run_through_graph(inputs, operation_fn=call)
 
 
@@ -31,9 +30,9 @@ def skip_symbolic_build(model) -> None:
 
 
 def build_metrics(model, data_batch) -> None:
-    """Makes the variables of loss and metrics, which Keras leaves for the first step.
+    """Makes the variables of loss and metrics before the first step, where Keras does.
 
-    Under `tf.distribute` the first step is too late for it.
+    Under `tf.distribute` the first step is too late.
     """
     model._symbolic_build(data_batch=data_batch)
 

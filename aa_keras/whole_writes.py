@@ -31,12 +31,9 @@ def whole_file(path) -> Iterator[Path]:
 def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
     """Yields an empty folder, then renames it to `path`.
 
-    Args:
-        path: the final folder.
-        unfinished: the temporary folder, on the same file system. Defaults to a hidden
-            one beside `path`.
-        replace: bool, whether an existing `path` is replaced; if not, it is an
-            `OSError`. Defaults to `False`.
+    An existing `path` that is not empty is replaced with `replace`, else an OSError.
+    `unfinished` is the temporary folder, on the same file system; an earlier one of
+    that name is removed. Defaults to a hidden folder beside `path`.
     """
     path = Path(path)
     unfinished = Path(unfinished or path.with_name(f".unfinished-{path.name}"))
@@ -44,9 +41,8 @@ def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
-        for content in unfinished.rglob("*"):
-            if content.is_file():
-                _sync(content)
+        for content in filter(Path.is_file, unfinished.rglob("*")):
+            _sync(content)
         if replace:  # a folder has no atomic replacement: a kill here leaves none
             shutil.rmtree(path, ignore_errors=True)
         unfinished.rename(path)
@@ -67,11 +63,9 @@ def write_json(path, value) -> None:
 
 @contextlib.contextmanager
 def locked(path, refusal: str, *, timeout: float = 0) -> Iterator[None]:
-    """Holds a lock file, which the system releases however the process ends.
+    """Holds a lock file, or raises ValueError(`refusal`) after `timeout` seconds.
 
-    Raises:
-        ValueError: with the message `refusal`, if another process holds the lock for
-            longer than `timeout` seconds.
+    The system releases it when the process ends, in any way. The file stays.
     """
     try:
         lock = filelock.FileLock(path).acquire(timeout=timeout)

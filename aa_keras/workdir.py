@@ -24,11 +24,7 @@ class Run(NamedTuple):
 
 
 class WorkDir:
-    """A run's folder. It belongs to one configuration and one process at a time.
-
-    Args:
-        path: the folder. It need not exist.
-    """
+    """A run's folder. It belongs to one configuration and one process at a time."""
 
     def __init__(self, path):
         self.path = Path(path)
@@ -46,20 +42,14 @@ class WorkDir:
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 0) -> Iterator[None]:
-        """Locks the folder. A new folder is removed if nothing was written to it.
+        """Locks the folder, or raises ValueError after `timeout` seconds.
 
-        Args:
-            timeout: float, seconds to wait for the lock. Defaults to 0.
-
-        Raises:
-            ValueError: if another process has locked it.
+        A new folder is removed if nothing was written to it.
         """
         is_new = not self.path.exists()
         self.path.mkdir(parents=True, exist_ok=True)
-        refusal = (
-            f"{self}: another process uses it; wait until it ends or choose another "
-            "--workdir"
-        )
+        advice = "wait until it ends or choose another --workdir"
+        refusal = f"{self}: another process uses it; {advice}"
         with locked(self._lock, refusal, timeout=timeout):
             try:
                 yield
@@ -74,10 +64,8 @@ class WorkDir:
         earlier = config.load(self.config)
         differing = config.differences(earlier, experiment, ignore=config.PATH_KEYS)
         if differing:
-            changes = ", ".join(
-                f"{key} ({there!r} there, {now!r} now)"
-                for key, (there, now) in differing.items()
-            )
+            pairs = differing.items()
+            changes = ", ".join(f"{k} ({a!r} there, {b!r} now)" for k, (a, b) in pairs)
             raise ValueError(
                 f"{self} belongs to a run of another configuration: {changes}; choose "
                 "another --workdir"
@@ -94,19 +82,15 @@ class WorkDir:
 
     def read_result(self) -> dict | None:
         """Returns the content of `result.json`; `None` if the run is not finished."""
-        if not self.result.exists():
-            return None
-        return json.loads(self.result.read_text(encoding="utf-8"))
+        return (
+            json.loads(self.result.read_text("utf-8")) if self.result.exists() else None
+        )
 
     def write_result(self, result: dict) -> None:
         write_json(self.result, result)
 
     def load(self) -> Run:
-        """Loads the finished run; the data set itself need not be there.
-
-        Raises:
-            ValueError: if the folder contains no finished run.
-        """
+        """Loads the finished run; the data set itself need not be there."""
         for path in (self.config, self.data, self.model, self.result):
             if not path.is_file():
                 raise ValueError(

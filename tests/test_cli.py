@@ -54,7 +54,10 @@ def test_train_leaves_all_about_its_run(quickstart_run):
     assert result["params"] == sum(
         int(np.prod(weight.shape)) for weight in model.trainable_weights
     )
-    assert result["versions"]["keras"] == keras.__version__
+    (process,) = result["processes"]
+    assert (process["first_epoch"], process["last_epoch"]) == (1, 15)
+    assert process["versions"]["keras"] == keras.__version__
+    assert result["configuration"] == config.digest(experiment)
     with (quickstart_run / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 16))
@@ -263,6 +266,10 @@ MISTAKES = {
     "outside": (
         ["maps", "{run}", "{image}", "--out", "{out}.png", "--query", "8,0"],
         ["(8, 0)", "0 to 7"],
+    ),
+    "two pictures to draw on": (
+        ["predict", "{run}", "{image}", "{image}", "--out", "{out}.png"],
+        ["--out", "received 2 images; allowed: one"],
     ),
     "unknown kind of file": (
         ["maps", "{run}", "{image}", "--out", "{out}.jpg"],

@@ -20,7 +20,7 @@ ARROWS = {
     "visualization": {"layers"},
     "models": {"layers", "options"},
     "config": {"models", "options"},
-    "tasks": {"config", "data", "layers", "models"},
+    "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "tasks", "whole_writes"},
     "training": {
         "checkpoints",
@@ -34,7 +34,7 @@ ARROWS = {
         "whole_writes",
         "workdir",
     },
-    "export": {"data", "layers", "tasks", "training"},
+    "export": {"data", "layers", "models", "tasks", "training"},
     "paper": {
         "config",
         "counting",

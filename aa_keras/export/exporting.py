@@ -12,10 +12,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from aa_keras import models
 from aa_keras.export import assets, checking
-from aa_keras.export.bound_task import bind_task
 from aa_keras.export.formats import FORMATS
 from aa_keras.export.publishing import publish
+from aa_keras.tasks import task_of_kind
 from aa_keras.training import load_run
 
 
@@ -55,14 +56,17 @@ def export(workdir, out, format="saved_model") -> Path:
     run = _load(workdir)
     configuration = run.experiment.model_dump(mode="json", exclude_none=True)
     configuration["data"].pop("data_dir", None)  # a path of this machine
+    configuration["model"] = models.resolved_options(
+        **run.experiment.model.model_dump()
+    )
     return export_model(
         run.model,
         out,
         format=format,
-        preprocessing=run.preprocessing,
-        class_names=run.class_names,
+        preprocessing=run.task.preprocessing,
+        class_names=run.task.class_names,
         card={**run.result, "configuration": configuration},
-        images=checking.sample_images(run.preprocessing, run.experiment.data),
+        images=checking.sample_images(run.task.preprocessing, run.experiment.data),
     )
 
 
@@ -119,7 +123,7 @@ def export_model(
     """
     record = _find_format(format)
     _refuse_unfitting(model, preprocessing)
-    task = bind_task(preprocessing, class_names)
+    task = task_of_kind(preprocessing.task)(None, preprocessing, tuple(class_names))
     images = checking.sample_images(preprocessing) if images is None else images
     # On the processor, as in the other process: accelerators round differently.
     with tf.device("CPU"):

@@ -13,27 +13,18 @@ import yaml
 class Row:
     """One row of a table of the paper, or one point of a figure.
 
-    Args:
-        table: int, number of the table, 1 to 8.
-        row: string, the text of its first column.
-        figure: int, number of the figure of a point, or `None`.
-        model: mapping, arguments of `aa_keras.models.build`, or `None` where this
-            code does not build the network.
-        paper: mapping, the printed numbers by name.
-        marks: mapping, the certainty of each number by its name, letters of V (read
-            verbatim), D (derived from the architecture) and M (remembered, unverified).
-        exact: mapping, the exact counts behind a D.
-        note: string, why the built network differs from the printed one, or `None`.
+    A mark is the certainty of a printed number, letters of V (read verbatim), D
+    (derived from the architecture) and M (remembered, unverified).
     """
 
     table: int
-    row: str
+    row: str  # the text of its first column
     figure: int | None
-    model: Mapping[str, Any] | None
-    paper: Mapping[str, float]
+    model: Mapping[str, Any] | None  # of `aa_keras.models.build`; None if not built
+    paper: Mapping[str, float]  # the printed numbers by name
     marks: Mapping[str, str]
-    exact: Mapping[str, float]
-    note: str | None
+    exact: Mapping[str, float]  # the exact counts behind a D
+    note: str | None  # why the built network differs from the printed one
 
 
 @functools.cache
@@ -51,15 +42,9 @@ def rows() -> tuple[Row, ...]:
 
 
 def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
-    """Returns one row.
+    """Returns one row; a ValueError if the paper has no such row.
 
-    Args:
-        table: int, number of the table.
-        row: string, the text of its first column; a number stands for its text.
-        figure: int, number of the figure of a point. Defaults to `None`.
-
-    Raises:
-        ValueError: if the paper has no such row.
+    A number as `row` stands for its text. A point needs the number of its `figure`.
     """
     in_table = [r for r in rows() if r.table == table]
     if not in_table:

@@ -15,10 +15,8 @@ STYLES = (("#000000", "o"), ("#0072b2", "s"), ("#d55e00", "D"))
 def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
     """Draws accuracy against parameters, one line per family, as in Figure 1.
 
-    Args:
-        rows: iterable of rows with `params_m` and the paper's `top1`. The family is
-            the row's name up to its last hyphen.
-        title: str, the text above the figure. Defaults to `None`, no text.
+    The rows have `params_m` and the paper's `top1`. The family is the row's name up to
+    its last hyphen.
     """
     families: dict[str, list] = {}
     for row in rows:
@@ -35,17 +33,14 @@ def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
 def draw_attention_share(rows, *, title: str | None = None) -> Figure:
     """Draws accuracy against the share of attentional channels, as in Figure 5.
 
-    Args:
-        rows: iterable of the rows of Table 6 and the points of Figure 5. Rows without
-            a printed accuracy are skipped.
-        title: str, the text above the figure. Defaults to `None`, no text.
+    The rows are those of Table 6 and the points of Figure 5; those without a printed
+    accuracy are skipped.
     """
     curves: tuple[list, list] = ([], [])  # with position encoding, without
     for row in rows:
         if "top1" in row["paper"]:
-            share = float(row["row"].split()[0])
-            point = _point(row, share, str(row["paper"]["top1"]))
-            curves["figure" in row].append(point)
+            share, text = float(row["row"].split()[0]), str(row["paper"]["top1"])
+            curves["figure" in row].append(_point(row, share, text))
     figure = new_figure(6.2, 3.8, title)
     axis = figure.subplots()
     _draw(axis, curves[0], STYLES[1], "relative position encoding")

@@ -23,14 +23,9 @@ UNCHANGING_KEYS = frozenset(
 def summarize(experiment: config.Experiment) -> dict[str, Any]:
     """Returns the counts of an experiment's network beside the paper's.
 
-    Returns:
-        Dict of `name`, `options` (the network's, with the family's values), `params`,
-        `gflops_paper`, `gflops`, and `paper`: the rows that the experiment reproduces,
-        with the `claimed` numbers and the `difference` of what is built (parameters in
-        millions, GFLOPs as the paper counts them).
-
-    Raises:
-        ValueError: if the network cannot be built.
+    `options` are the network's, with the family's values. `paper` lists the rows that
+    the experiment reproduces, with the `claimed` numbers and the `difference` of what
+    is built (parameters in millions, GFLOPs as the paper counts them).
     """
     size, channels = experiment.data.image_size, num_channels(experiment.data.name)
     network = experiment.model.model_dump(exclude_none=True)
@@ -39,19 +34,14 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
     claims = []
     for entry in experiment.paper:
         claimed = dict(facts.find_row(entry.table, entry.row, entry.figure).paper)
-        difference = {
-            key: round(value - claimed[key], 3)
-            for key, value in built.items()
-            if key in claimed
-        }
+        shared = [key for key in built if key in claimed]
+        difference = {key: round(built[key] - claimed[key], 3) for key in shared}
         row = entry.model_dump(exclude_none=True)
         claims.append({**row, "claimed": claimed, "difference": difference})
     return {
         "name": experiment.name,
         "options": models.resolved_options(**network),
-        "params": cost.params,
-        "gflops_paper": cost.gflops_paper,
-        "gflops": cost.gflops,
+        **cost._asdict(),
         "paper": claims,
     }
 
@@ -59,13 +49,11 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
 def summary_as_text(summary: dict[str, Any]) -> str:
     """Returns `summarize`'s dict as lines for the console."""
     options = dict(summary["options"])
-    parts = {"attention": options.pop("attention"), "network": options}
+    attention = options.pop("attention") or {}
     lines = [
         summary["name"],
-        *(
-            f"  {part:13} " + ", ".join(f"{k} {v}" for k, v in (values or {}).items())
-            for part, values in parts.items()
-        ),
+        "  attention     " + ", ".join(f"{k} {v}" for k, v in attention.items()),
+        "  network       " + ", ".join(f"{k} {v}" for k, v in options.items()),
         f"  parameters    {summary['params']:,}",
         f"  gflops_paper  {summary['gflops_paper']:.4g}"
         "   (a multiply-add is 2 in convolutions, 1 in attention)",
@@ -76,8 +64,8 @@ def summary_as_text(summary: dict[str, Any]) -> str:
             f"{key} {claim['claimed'][key]} ({difference:+.3f})"
             for key, difference in claim["difference"].items()
         )
-        where = "figure {figure}" if "figure" in claim else "table {table}"
-        place = where.format(**claim)
+        kind = "figure" if "figure" in claim else "table"
+        place = f"{kind} {claim[kind]}"
         lines.append(f"  paper, {place}, {claim['row']}: {numbers or 'no count'}")
     return "\n".join(lines)
 
@@ -161,9 +149,6 @@ def write_report(
     """Writes RESULTS.md: the paper beside what is built and what was measured.
 
     The table of runs also replaces the one in the README, if there is a README.
-
-    Returns:
-        The path of RESULTS.md.
     """
     runs = load_results(results, experiments)
     finished = runs_as_markdown([run for run in runs if run["reproduces"]])
@@ -228,10 +213,8 @@ def rows_as_markdown(rows, runs=()) -> str:
 
 def replace_section(text: str, name: str, content: str) -> str:
     """Returns a page with new content between `<!-- name -->` and `<!-- /name -->`."""
-    pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-    replaced, count = re.subn(
-        pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text, flags=re.DOTALL
-    )
+    pattern = rf"(?s)(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    replaced, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text)
     if count != 1:
         raise ValueError(f"found {count} sections {name!r}; allowed: one")
     return replaced
@@ -269,10 +252,8 @@ def _most_like(experiment, files):
 
 
 def _describe(differing):
-    return ", ".join(
-        f"{key} ({there!r} there, {here!r} here)"
-        for key, (there, here) in differing.items()
-    )
+    pairs = differing.items()
+    return ", ".join(f"{key} ({a!r} there, {b!r} here)" for key, (a, b) in pairs)
 
 
 def _hardware(process):
@@ -281,10 +262,9 @@ def _hardware(process):
 
 
 def _claims(paper):
-    unverified = (key for key, mark in paper["marks"].items() if mark == "M")
-    marked = dict.fromkeys(unverified, " (unverified)")
+    words = {key: " (unverified)" for key, m in paper["marks"].items() if m == "M"}
     numbers = ((key, value) for key, value in paper.items() if key != "marks")
-    return ", ".join(f"{key} {value}{marked.get(key, '')}" for key, value in numbers)
+    return ", ".join(f"{key} {value}{words.get(key, '')}" for key, value in numbers)
 
 
 def _measured(row, runs):

@@ -19,17 +19,13 @@ def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
 
     Args:
         table: int, the only table wanted, 1 to 8. Defaults to `None`, all tables.
-        experiments: path of a folder of experiment files. A row's experiment is the
-            first file, in the order of paths, whose `paper:` contains the row.
+        experiments: path of a folder of experiment files.
 
     Returns:
         A list of dicts of plain values: `table`, `row`, `experiment` (path or `None`),
         `params_m`, `gflops_paper`, `gflops` (`None` where the network is not built),
         `paper` (the printed numbers, and `marks`), `note`. A point of a figure also
         has `figure`.
-
-    Raises:
-        ValueError: if there is no such table.
     """
     numbers = sorted({row.table for row in facts.rows()})
     if table is not None and table not in numbers:
@@ -51,14 +47,9 @@ def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
 
 
 def find_experiments(folder) -> dict[tuple[int, str, int | None], str]:
-    """Returns the experiment file of each row that one lists under `paper:`.
+    """Returns from (table, row, figure) the first file that lists it under `paper:`.
 
-    Args:
-        folder: path of a folder of experiment files, searched with all its subfolders.
-            A file that is no mapping, or has no `paper:`, is skipped.
-
-    Returns:
-        Dict from (table, row, figure) to a path.
+    Files are taken in the order of paths, with those of subfolders.
     """
     found: dict[tuple[int, str, int | None], str] = {}
     for path in sorted(Path(folder).rglob("*.yaml")):
@@ -71,11 +62,7 @@ def find_experiments(folder) -> dict[tuple[int, str, int | None], str]:
 
 
 def network_counts(model: Mapping[str, Any]) -> counting.Counts:
-    """Returns the counts of a network; each distinct one is built once a process.
-
-    Args:
-        model: mapping, the arguments of `aa_keras.models.build` as plain values.
-    """
+    """Returns the counts of a `models.build(**model)`; each is built once a process."""
     return _network_counts(json.dumps(model, sort_keys=True))
 
 
@@ -85,11 +72,9 @@ def _network_counts(model):
 
 
 def _rounded_counts(model):
+    names = ("params_m", "gflops_paper", "gflops")
     if model is None:
-        return {"params_m": None, "gflops_paper": None, "gflops": None}
-    counts = network_counts(model)
-    return {
-        "params_m": round(counts.params / 1e6, 3),
-        "gflops_paper": round(counts.gflops_paper, 3),
-        "gflops": round(counts.gflops, 3),
-    }
+        return dict.fromkeys(names)
+    params, *gflops = network_counts(model)
+    numbers = (params / 1e6, *gflops)
+    return {name: round(n, 3) for name, n in zip(names, numbers, strict=True)}

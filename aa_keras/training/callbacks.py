@@ -17,13 +17,8 @@ class RunState(keras.callbacks.Callback):
     The history is part of each checkpoint and the table is written from it: after a
     kill at any moment no epoch is missing from the table or in it twice.
 
-    Args:
-        workdir: a `WorkDir`.
-        configuration: str, the digest of the run's configuration.
-        process: dict, what this process runs on.
-        score: callable, from an epoch's dict of the history to how good it was, larger
-            is better, or `None`. The best epoch's checkpoint is kept apart.
-        keep: int, the number of checkpoints to keep.
+    `score` says how good an epoch's dict of the history is, larger is better, or
+    returns `None`. The best epoch's checkpoint is kept apart, beside the last `keep`.
     """
 
     def __init__(self, workdir, *, configuration, process, score, keep):
@@ -43,9 +38,8 @@ class RunState(keras.callbacks.Callback):
 
     def restore(self, model, report) -> None:
         """Loads the newest checkpoint, if any, into the model and this object."""
-        state = checkpoints.restore(
-            self.workdir.checkpoints, model, self.configuration, report
-        )
+        folder = self.workdir.checkpoints
+        state = checkpoints.restore(folder, model, self.configuration, report)
         if state:
             self.history, self.processes = state["history"], state["processes"]
             self._started -= self.history[-1]["seconds"]
@@ -54,8 +48,7 @@ class RunState(keras.callbacks.Callback):
         if self.history:  # a kill may have come between these and the checkpoint
             self._write_table()
             self._keep_best()
-        first_epoch = len(self.history) + 1
-        self.processes.append({"first_epoch": first_epoch, **self.process})
+        self.processes.append({"first_epoch": len(self.history) + 1, **self.process})
 
     def on_epoch_end(self, epoch, logs=None):
         row = {"epoch": epoch + 1, **{k: float(v) for k, v in (logs or {}).items()}}
@@ -64,11 +57,8 @@ class RunState(keras.callbacks.Callback):
         row["seconds"] = round(self.seconds, 3)
         self.history.append(row)
         self.processes[-1]["last_epoch"] = epoch + 1
-        state = {
-            "configuration": self.configuration,
-            "history": self.history,
-            "processes": self.processes,
-        }
+        kept = ("configuration", "history", "processes")
+        state = {name: getattr(self, name) for name in kept}
         checkpoints.save(self.workdir.checkpoints, epoch + 1, self.model, state)
         self._keep_best()
         checkpoints.prune(self.workdir.checkpoints, self.keep)
@@ -103,11 +93,7 @@ class EpochSeeds(keras.callbacks.Callback):
     """Seeds the generators of dropout at each epoch.
 
     Saved weights do not contain their state, so that only this makes a resumed run draw
-    the same numbers as an uninterrupted one.
-
-    Args:
-        seed: int, the run's seed.
-        worker: int, the index of this worker: each drops other units. Defaults to 0.
+    the same numbers as an uninterrupted one. Each `worker` drops other units.
     """
 
     def __init__(self, seed, worker=0):

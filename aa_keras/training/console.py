@@ -5,29 +5,15 @@ import math
 import time
 
 import keras
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich import progress
 
 
 class Console(keras.callbacks.Callback):
     """Reports a line for each epoch, and on a terminal moves bars with the steps.
 
     Both show images per second of the epoch's training, without the first step, in
-    which TensorFlow builds its graph, and the time left for the whole run. Call
-    `close` at the end.
-
-    Args:
-        report: callable, called with each line.
-        batch_size: int, the images of a step.
-        first_epoch: int, the epochs that earlier processes finished.
-        epochs: int, all epochs.
-        steps: int, the steps of an epoch.
-        clock: callable, returns seconds. Defaults to `time.monotonic`.
+    which TensorFlow builds its graph, and the time left for the whole run. Earlier
+    processes finished `first_epoch` of all `epochs`. Call `close` at the end.
     """
 
     def __init__(
@@ -39,12 +25,12 @@ class Console(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.epochs = epochs
         self.steps = steps
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[text]}"),
+        self._bars = progress.Progress(
+            progress.TextColumn("{task.description}"),
+            progress.BarColumn(),
+            progress.MofNCompleteColumn(),
+            progress.TimeRemainingColumn(),
+            progress.TextColumn("{task.fields[text]}"),
             get_time=clock,
             speed_estimate_period=math.inf,
             transient=True,
@@ -73,8 +59,7 @@ class Console(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         values = {**(logs or {}), "learning_rate": rate}
-        words = [f"{name} {value:.4g}" for name, value in values.items()]
-        words += self._speed()
+        words = [f"{name} {v:.4g}" for name, v in values.items()] + self._speed()
         if self._run.time_remaining is not None:
             words.append(f"{datetime.timedelta(seconds=self._run.time_remaining)} left")
         self.report("  ".join([self._title(epoch), *words]))

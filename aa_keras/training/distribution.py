@@ -19,22 +19,16 @@ class LostWorker(RuntimeError):
 
 
 def build_strategy(name: str) -> tf.distribute.Strategy | None:
-    """Returns the strategy of `train.distribution`.
+    """Returns the strategy of `train.distribution`, before TensorFlow runs anything.
 
-    TensorFlow must not have run anything before.
-
-    Args:
-        name: str, `"none"`, `"mirrored"` (all GPUs of this machine, or its logical
-            processors), or `"multi_worker"` (the cluster in TF_CONFIG).
-
-    Raises:
-        ValueError: if TF_CONFIG names no cluster.
+    `"mirrored"` takes all GPUs of this machine, or its logical processors,
+    `"multi_worker"` the cluster in TF_CONFIG.
     """
     if name == "none":
         return None
     if name == "mirrored":
-        devices = tf.config.list_logical_devices("GPU")
-        devices = devices or tf.config.list_logical_devices("CPU")
+        list_devices = tf.config.list_logical_devices
+        devices = list_devices("GPU") or list_devices("CPU")
         return tf.distribute.MirroredStrategy([device.name for device in devices])
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
     if not resolver.cluster_spec():

@@ -1,17 +1,13 @@
 """Optimisers as the paper states them: rates per 256 images, decay on kernels."""
 
-import keras
+from keras import optimizers, regularizers
 
 
-def build_optimizer(
-    optimizer, *, learning_rate, ema=None
-) -> keras.optimizers.Optimizer:
-    """Returns a Keras optimiser from `train.optimizer`.
+def build_optimizer(optimizer, *, learning_rate, ema=None) -> optimizers.Optimizer:
+    """Returns a Keras optimiser from the mapping `train.optimizer`.
 
-    Args:
-        optimizer: mapping with `name` (sgd, rmsprop, adamw) and its own keys.
-        learning_rate: a schedule over updates.
-        ema: float, the momentum of an average of the weights. Defaults to no average.
+    `learning_rate` is a schedule over updates, `ema` the momentum of an average of the
+    weights, if any.
     """
     common = {
         "learning_rate": learning_rate,
@@ -20,17 +16,12 @@ def build_optimizer(
         "ema_momentum": 0.99 if ema is None else ema,
     }
     if optimizer["name"] == "sgd":
-        return keras.optimizers.SGD(
-            momentum=optimizer["momentum"], nesterov=optimizer["nesterov"], **common
-        )
+        own = {key: optimizer[key] for key in ("momentum", "nesterov")}
+        return optimizers.SGD(**own, **common)
     if optimizer["name"] == "rmsprop":
-        return keras.optimizers.RMSprop(
-            rho=optimizer["decay"],
-            momentum=optimizer["momentum"],
-            epsilon=optimizer["epsilon"],
-            **common,
-        )
-    return keras.optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
+        own = {key: optimizer[key] for key in ("momentum", "epsilon")}
+        return optimizers.RMSprop(rho=optimizer["decay"], **own, **common)
+    return optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
 
 
 def decay_kernels(model, optimizer, weight_decay) -> None:
@@ -39,16 +30,13 @@ def decay_kernels(model, optimizer, weight_decay) -> None:
     The optimisers of the paper decay through the loss: a decay d adds the gradient d w,
     which is Keras' `L2(d / 2)`. AdamW itself decays decoupled from the gradient.
     """
-    if isinstance(optimizer, keras.optimizers.AdamW):
+    if isinstance(optimizer, optimizers.AdamW):
         optimizer.build(model.trainable_variables)
-        optimizer.exclude_from_weight_decay(
-            var_list=[v for v in model.trainable_variables if not is_kernel(v)]
-        )
+        others = [v for v in model.trainable_variables if not is_kernel(v)]
+        optimizer.exclude_from_weight_decay(var_list=others)
     elif weight_decay:
-        regularizer = keras.regularizers.L2(weight_decay / 2)
-        for variable in model.trainable_variables:
-            if is_kernel(variable):
-                variable.regularizer = regularizer
+        for variable in filter(is_kernel, model.trainable_variables):
+            variable.regularizer = regularizers.L2(weight_decay / 2)
 
 
 def is_kernel(variable) -> bool:

@@ -37,13 +37,9 @@ def git_revision() -> str | None:
     if not (here / ".git").exists():  # installed, perhaps inside another repository
         return None
     try:
-        return subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=here,
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
+        command = ["git", "describe", "--always", "--dirty", "--abbrev=12"]
+        output = subprocess.check_output(command, cwd=here, stderr=subprocess.DEVNULL)
+        return output.decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -51,6 +47,7 @@ def git_revision() -> str | None:
 def hardware() -> dict:
     """Returns accelerators and processor cores."""
     details = tf.config.experimental.get_device_details
+    affinity = getattr(os, "sched_getaffinity", None)  # of Linux
     return {
         "devices": [
             details(device).get("device_name", device.name)
@@ -58,7 +55,5 @@ def hardware() -> dict:
             if device.device_type != "CPU"
         ],
         "machine": platform.machine(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
     }

@@ -10,13 +10,7 @@ from aa_keras import config, models
 from aa_keras.counting import count
 from aa_keras.data.batches import check_num_batches
 from aa_keras.tasks import find_task
-from aa_keras.training import distribution, provenance
-from aa_keras.training.callbacks import (
-    AverageWhileValidating,
-    EpochSeeds,
-    RunState,
-    StopOnNonFiniteLoss,
-)
+from aa_keras.training import callbacks, distribution, provenance
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
@@ -47,10 +41,8 @@ def train(experiment, workdir, report=print) -> dict:
     strategy = distribution.build_strategy(experiment.train.distribution)
     chief = distribution.is_chief(strategy)
     report = report if chief else lambda line: None
-    with (
-        distribution.lost_workers_named(strategy),
-        workdir.lock() if chief else contextlib.nullcontext(),
-    ):
+    locked = workdir.lock() if chief else contextlib.nullcontext()
+    with distribution.lost_workers_named(strategy), locked:
         result = None
         if chief:
             workdir.refuse_other(experiment)
@@ -85,8 +77,7 @@ def _train(experiment, workdir, strategy, report):
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
         compile_model(model, task, plan, strategy)
-
-    run_state = RunState(
+    run_state = callbacks.RunState(
         workdir,
         configuration=config.digest(experiment),
         process=provenance.describe_process(),
@@ -97,11 +88,9 @@ def _train(experiment, workdir, strategy, report):
         workdir.write_config(experiment)
         run_state.restore(model, report)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
-    report(
-        f"{experiment.name}: resuming after epoch {first_epoch} of {plan.epochs}"
-        if first_epoch
-        else f"{experiment.name}: starting anew, {plan.epochs} epochs"
-    )
+    resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
+    anew = f"starting anew, {plan.epochs} epochs"
+    report(f"{experiment.name}: {resuming if first_epoch else anew}")
     fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
 
@@ -114,11 +103,7 @@ class Plan(NamedTuple):
 
 
 def make_plan(task, num_replicas: int = 1) -> Plan:
-    """Returns the length of a run.
-
-    Raises:
-        ValueError: if batch size, replicas and steps do not divide each other.
-    """
+    """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     parts = options.accumulate_steps * num_replicas
     if batch_size % parts:
@@ -144,26 +129,21 @@ def compile_model(model, task, plan, strategy=None) -> None:
     """Gives a model the experiment's optimiser, loss, metrics and train step."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
+    rate = optimizer_options["learning_rate_per_256"] * batch_size / 256
+    length = {"epochs": plan.epochs, "steps_per_epoch": plan.steps}
+    schedule = build_schedule(
+        options.schedule.model_dump(), learning_rate=rate, **length
+    )
     optimizer = build_optimizer(
-        optimizer_options,
-        learning_rate=build_schedule(
-            options.schedule.model_dump(),
-            learning_rate=optimizer_options["learning_rate_per_256"] * batch_size / 256,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps,
-        ),
-        ema=options.ema,
+        optimizer_options, learning_rate=schedule, ema=options.ema
     )
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
     if jit_compile is None:  # XLA cannot exchange values between processes
         jit_compile = False if strategy else "auto"
     arguments = {"jit_compile": jit_compile, **task.compile_arguments()}
-    model.compile(
-        optimizer=optimizer,
-        steps_per_execution=1 if task.experiment.smoke else options.steps_per_execution,
-        **arguments,
-    )
+    steps = 1 if task.experiment.smoke else options.steps_per_execution
+    model.compile(optimizer=optimizer, steps_per_execution=steps, **arguments)
     model.optimizer.build(model.trainable_variables)
     if strategy:
         distribution.synchronize_batch_normalization(model)
@@ -172,7 +152,7 @@ def compile_model(model, task, plan, strategy=None) -> None:
 
 def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     """Trains the remaining epochs; the chief also writes and reports."""
-    experiment = task.experiment
+    experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
         model.optimizer.finalize_variable_values(model.trainable_variables)
         return
@@ -182,21 +162,18 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         validation = _shorten(task.build_validation(), experiment)
     if strategy:
         build_metrics(model, training, strategy)
+    batch_size = experiment.data.batch_size
     console = Console(
-        report,
-        batch_size=experiment.data.batch_size,
-        first_epoch=first_epoch,
-        epochs=plan.epochs,
-        steps=plan.steps,
+        report, batch_size=batch_size, first_epoch=first_epoch, **plan._asdict()
     )
-    callbacks = [
-        EpochSeeds(experiment.train.seed, distribution.worker_index(strategy)),
-        StopOnNonFiniteLoss(),
-        *([AverageWhileValidating()] if experiment.train.ema else []),
+    watching = [
+        callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
+        callbacks.StopOnNonFiniteLoss(),
+        *([callbacks.AverageWhileValidating()] if options.ema else []),
     ]
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
-        callbacks += [
+        watching += [
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
@@ -211,7 +188,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             epochs=plan.epochs,
             steps_per_epoch=plan.steps,
             verbose=0,
-            callbacks=callbacks,
+            callbacks=watching,
         )
 
 
@@ -233,17 +210,13 @@ def attention_pictures(task, plan, log_dir) -> list:
 def finish(model, task, plan, workdir, run_state) -> dict:
     """Saves the network, measures it, and writes `result.json` last."""
     experiment = task.experiment
-    final = build_model(
-        experiment, task.preprocessing.output_shape, task.final_activation
-    )
+    shape = task.preprocessing.output_shape
+    final = build_model(experiment, shape, task.final_activation)
     final.set_weights(model.get_weights())
     workdir.write_model(final, task)
-    cost = count(final)
     result = {
         "name": experiment.name,
-        "params": cost.params,
-        "gflops": cost.gflops,
-        "gflops_paper": cost.gflops_paper,
+        **count(final)._asdict(),
         "epochs": plan.epochs,
         "best_epoch": run_state.best_epoch(),
         "seconds": round(run_state.seconds, 1),
@@ -280,15 +253,12 @@ def build_model(experiment, input_shape, classifier_activation=None) -> keras.Mo
         ValueError: if depths, heads or stages do not fit.
     """
     options = experiment.model.model_dump(exclude_none=True)
+    options["classifier_activation"] = classifier_activation
     precision = experiment.train.mixed_precision
     previous = keras.config.dtype_policy()
     keras.config.set_dtype_policy(f"mixed_{precision}" if precision else "float32")
     try:
-        return models.build(
-            input_shape=input_shape,
-            classifier_activation=classifier_activation,
-            **options,
-        )
+        return models.build(input_shape=input_shape, **options)
     except ValueError as error:
         raise ValueError(f"model: {error}") from error
     finally:

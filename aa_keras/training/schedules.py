@@ -6,12 +6,7 @@ from keras.optimizers import schedules
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class LinearWarmup(schedules.LearningRateSchedule):
-    """Rises linearly from 0 to another schedule, which counts from the start as well.
-
-    Args:
-        schedule: a `LearningRateSchedule`.
-        warmup_steps: int, the steps of the rise.
-    """
+    """Rises linearly from 0 to another schedule, which also counts from the start."""
 
     def __init__(self, schedule, warmup_steps):
         super().__init__()
@@ -23,10 +18,8 @@ class LinearWarmup(schedules.LearningRateSchedule):
         return self.schedule(step) * keras.ops.minimum(fraction, 1.0)
 
     def get_config(self):
-        return {
-            "schedule": schedules.serialize(self.schedule),
-            "warmup_steps": self.warmup_steps,
-        }
+        schedule = schedules.serialize(self.schedule)
+        return {"schedule": schedule, "warmup_steps": self.warmup_steps}
 
     @classmethod
     def from_config(cls, config):
@@ -36,14 +29,9 @@ class LinearWarmup(schedules.LearningRateSchedule):
 def build_schedule(
     schedule, *, learning_rate, epochs, steps_per_epoch
 ) -> schedules.LearningRateSchedule:
-    """Returns a Keras schedule over train steps from `train.schedule`.
+    """Returns a Keras schedule over train steps from the mapping `train.schedule`.
 
-    Args:
-        schedule: mapping with `name` (constant, cosine, step, exponential) and that
-            schedule's own keys, durations in epochs.
-        learning_rate: float, the rate at the end of the warm-up.
-        epochs: int, the length of the run.
-        steps_per_epoch: int, the train steps of an epoch.
+    `learning_rate` is the rate at the end of the warm-up, `epochs` the run's length.
     """
 
     def steps(epochs):
@@ -60,16 +48,11 @@ def build_schedule(
     if schedule["name"] == "step":
         boundaries = [steps(epoch) for epoch in schedule["epochs"]]
         factors = [schedule["factor"] ** n for n in range(len(boundaries) + 1)]
-        after = schedules.PiecewiseConstantDecay(
-            boundaries, [learning_rate * factor for factor in factors]
-        )
+        rates = [learning_rate * factor for factor in factors]
+        after = schedules.PiecewiseConstantDecay(boundaries, rates)
     elif schedule["name"] == "exponential":
-        after = schedules.ExponentialDecay(
-            learning_rate,
-            decay_steps=steps(schedule["every_epochs"]),
-            decay_rate=schedule["factor"],
-            staircase=True,
-        )
+        every, factor = steps(schedule["every_epochs"]), schedule["factor"]
+        after = schedules.ExponentialDecay(learning_rate, every, factor, staircase=True)
     else:
         after = schedules.ExponentialDecay(learning_rate, 1, decay_rate=1.0)
     return LinearWarmup(after, warmup_steps) if warmup_steps else after

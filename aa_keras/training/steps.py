@@ -14,13 +14,10 @@ from aa_keras import keras_internals
 
 
 def prepare_steps(model, *, accumulate_steps=1, strategy=None) -> None:
-    """Wraps the steps of a compiled model, as `fit` and `evaluate` run them.
+    """Wraps the steps of a compiled model, built under `strategy` if there is one.
 
-    Args:
-        model: a compiled `keras.Model`, built under `strategy` if there is one.
-        accumulate_steps: int, the equal parts of a replica's batch, of which one at a
-            time is in memory. Batch normalisation sees each part alone. Defaults to 1.
-        strategy: a `tf.distribute.Strategy`. Defaults to `None`.
+    One of the `accumulate_steps` equal parts of a replica's batch is in memory at a
+    time. Batch normalisation sees each part alone.
     """
     if accumulate_steps > 1 or strategy:
         model.train_step = _one_update(model, accumulate_steps, strategy)
@@ -34,10 +31,7 @@ def prepare_steps(model, *, accumulate_steps=1, strategy=None) -> None:
 def build_metrics(model, batches, strategy) -> None:
     """Creates the variables of loss and metrics, which a distributed `fit` cannot.
 
-    Args:
-        model: a compiled `keras.Model`.
-        batches: the `tf.data.Dataset` to train on; only its shapes are used.
-        strategy: the `tf.distribute.Strategy` of the model.
+    Of the data set `batches` only the shapes are used.
     """
     shapes = tf.nest.map_structure(
         lambda spec: tf.zeros([size or 1 for size in spec.shape], spec.dtype),
@@ -57,16 +51,14 @@ def _one_update(model, accumulate_steps, strategy):
             local.variables = trainable_variables
             local.sums = list(gradients)
         else:
-            local.sums = [
-                _add(*pair) for pair in zip(local.sums, gradients, strict=True)
-            ]
+            pairs = zip(local.sums, gradients, strict=True)
+            local.sums = [_add(*pair) for pair in pairs]
 
     def train_step(data):
         local.sums, parts = None, _cut(data, accumulate_steps)
         for part in parts:
             if local.sums is not None:  # the last part's memory is free by then
-                ready = [g for g in local.sums if g is not None]
-                with tf.control_dependencies(ready):
+                with tf.control_dependencies([g for g in local.sums if g is not None]):
                     part = tf.nest.map_structure(tf.identity, part)
             logs = own_step(part)
         gradients = _mean(local.sums, accumulate_steps)

@@ -7,6 +7,8 @@ a figure reads the same on a dark page. Shares are drawn in viridis and signed n
 in PuOr, which survive grey print and the usual colour blindness.
 """
 
+from typing import Any
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -30,12 +32,10 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Fi
 
     Args:
         image: array (height, width) or (height, width, 1 or 3). uint8 is shown as it
-            is. Any other type, such as a normalised input, is scaled from its smallest
-            to its largest value.
+            is, any other type scaled from its smallest to its largest value.
         scores: array (heads, queries, map height, map width), one image's part of one
             layer's `attention_scores`.
-        queries: sequence of pairs (y, x), the queries of `scores`, in pixels of
-            `image`.
+        queries: sequence of pairs (y, x), the queries of `scores`, in pixels.
         heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
 
     Raises:
@@ -62,8 +62,7 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Fi
             _outline(axes[row, column], corner, cell_width, cell_height)
         _bar(figure, axes[row, -1], shares, "attention")
     axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
-    for column, head in enumerate(heads, start=1):
-        axes[0, column].set_title(f"head {head}", color=INK, fontsize=9)
+    _name_heads(axes[0, 1:], heads)
     return figure
 
 
@@ -79,22 +78,19 @@ def draw_relative_fields(
     Args:
         fields: array (heads, queries, 2H-1, 2W-1), one image's part of one layer's
             `relative_fields`.
-        queries: sequence of pairs (y, x), the queries of `fields`.
+        queries, heads: as of `draw_attention_maps`.
         image_size: pair (height, width) of the image in pixels.
-        heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
     """
     fields = np.asarray(fields)
     heads = _check_heads(fields, queries, heads)
     height, width = ((length + 1) // 2 for length in fields.shape[-2:])
-    figure, axes = _grid(
-        len(queries), len(heads), fields.shape[-2] / fields.shape[-1], title
-    )
+    aspect = fields.shape[-2] / fields.shape[-1]
+    figure, axes = _grid(len(queries), len(heads), aspect, title)
     extent = (0.5 - width, width - 0.5, height - 0.5, 0.5 - height)
     cells = query_cells(queries, image_size, (height, width))
     for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
         limit = np.abs(fields[heads, row]).max()
-        for column, head in enumerate(heads):
-            axis = axes[row, column]
+        for axis, head in zip(axes[row], heads, strict=True):
             shown = axis.imshow(
                 fields[head, row], cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent
             )
@@ -103,13 +99,12 @@ def draw_relative_fields(
             axis.plot(0, 0, "+", color=INK, markersize=5)
         axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
         _bar(figure, axes[row, -1], shown, "logit")
-    for column, head in enumerate(heads):
-        axes[0, column].set_title(f"head {head}", color=INK, fontsize=9)
+    _name_heads(axes[0], heads)
     for axis in axes[-1]:
         axis.set_xticks([1 - width, 0, width - 1])
     for axis in axes[:, 0]:
         axis.set_yticks([1 - height, 0, height - 1])
-    for axis in (*axes[-1], *axes[:, 0]):
+    for axis in axes.flat:
         axis.tick_params(labelsize=7, colors=INK)
     return figure
 
@@ -125,15 +120,9 @@ def draw_relative_tables(tables, *, title=None) -> Figure:
     limit = max(np.abs(table).max() for table in tables.values())
     for axis, (label, table) in zip(axes, tables.items(), strict=True):
         last = (len(table) - 1) // 2
-        shown = axis.imshow(
-            table,
-            cmap=SIGNED,
-            vmin=-limit,
-            vmax=limit,
-            aspect="auto",
-            interpolation="nearest",
-            extent=(-0.5, table.shape[1] - 0.5, last + 0.5, -last - 0.5),
-        )
+        extent = (-0.5, table.shape[1] - 0.5, last + 0.5, -last - 0.5)
+        scale = {"cmap": SIGNED, "vmin": -limit, "vmax": limit, "aspect": "auto"}
+        shown = axis.imshow(table, interpolation="nearest", extent=extent, **scale)
         axis.set_title(label, color=INK, fontsize=9)
         axis.set_xlabel("channel", color=INK, fontsize=8)
         axis.set_ylabel("key − query", color=INK, fontsize=8)
@@ -143,12 +132,11 @@ def draw_relative_tables(tables, *, title=None) -> Figure:
 
 
 def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
-    """Draws small matrices side by side with their numbers.
+    """Draws small matrices side by side with their numbers, on one scale.
 
     Args:
         matrices: dictionary from a label to an array (rows, columns).
-        signed: bool, whether colours are symmetric about 0. Defaults to `False`. All
-            matrices share one scale.
+        signed: bool, whether colours are symmetric about 0. Defaults to `False`.
     """
     matrices = {label: np.asarray(matrix) for label, matrix in matrices.items()}
     num_rows = max(len(matrix) for matrix in matrices.values())
@@ -156,44 +144,27 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
     low = min(matrix.min() for matrix in matrices.values())
     high = max(matrix.max() for matrix in matrices.values())
     if signed:
-        high = max(-low, high)
-        low = -high
+        low, high = min(low, -high), max(-low, high)
     num_lines = 1 + max(label.count("\n") for label in matrices)
-    figure = new_figure(
-        0.42 * num_columns + 0.4, 0.42 * num_rows + 0.2 * num_lines + 0.2, title
-    )
-    # One pair of axes for all, so that cells have one size.
-    axis = figure.subplots()
+    height = 0.42 * num_rows + 0.2 * num_lines + 0.2
+    figure = new_figure(0.42 * num_columns + 0.4, height, title)
+    axis = figure.subplots()  # one for all, so that cells have one size
+    scale = {"cmap": SIGNED if signed else SHARES, "vmin": low, "vmax": high}
     left = 0
     for label, matrix in matrices.items():
         rows, columns = matrix.shape
-        shown = axis.pcolormesh(
-            np.arange(left, left + columns + 1),
-            np.arange(rows + 1),
-            matrix,
-            cmap=SIGNED if signed else SHARES,
-            vmin=low,
-            vmax=high,
-            edgecolors="white",
-        )
+        edges = np.arange(left, left + columns + 1), np.arange(rows + 1)
+        shown = axis.pcolormesh(*edges, matrix, edgecolors="white", **scale)
         for (row, column), value in np.ndenumerate(matrix):
             red, green, blue, _ = shown.cmap(shown.norm(value))
-            light = 0.3 * red + 0.6 * green + 0.1 * blue > 0.5
-            axis.text(
-                left + column + 0.5,
-                row + 0.5,
-                f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color=INK if light else "white",
-            )
-        middle = left + columns / 2
-        axis.text(middle, -0.2, label, ha="center", va="bottom", fontsize=9, color=INK)
+            color = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+            text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
+            style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
+            axis.text(left + column + 0.5, row + 0.5, text, **style)
+        style = {"ha": "center", "va": "bottom", "fontsize": 9, "color": INK}
+        axis.text(left + columns / 2, -0.2, label, **style)
         left += columns + 1
-    axis.set_xlim(0, num_columns)
-    axis.set_ylim(num_rows, -0.5 * num_lines)
-    axis.set_aspect("equal")
+    axis.set(xlim=(0, num_columns), ylim=(num_rows, -0.5 * num_lines), aspect="equal")
     axis.axis("off")
     return figure
 
@@ -202,8 +173,7 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     """Draws one number for each head, layer by layer.
 
     Args:
-        values: dictionary from the name of a layer to a sequence of numbers, one for
-            each head.
+        values: dictionary from the name of a layer to a sequence, a number per head.
         label: str at the axis of the numbers.
         limits: dictionary from the name of a layer to a number to mark, such as the
             largest possible one. Defaults to none.
@@ -214,15 +184,10 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
         axis.axhline(row, color="#dddddd", linewidth=0.8, zorder=0)
         axis.plot(heads, [row] * len(heads), "o", color="#31688e", alpha=0.85)
         for rank, head in enumerate(np.argsort(heads)):
-            axis.annotate(
-                str(head),
-                (heads[head], row),
-                xytext=(0, -13 if rank % 2 else 5),  # neighbours do not collide
-                textcoords="offset points",
-                ha="center",
-                fontsize=7,
-                color=INK,
-            )
+            offset = (0, -13 if rank % 2 else 5)  # neighbours do not collide
+            style = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
+            place = (heads[head], row)
+            axis.annotate(str(head), place, xytext=offset, color=INK, **style)
         if limits:
             axis.plot(limits[layer], row, "|", color=INK, markersize=12)
     axis.set_yticks(range(len(values)), list(values))
@@ -240,12 +205,11 @@ def _check_heads(scores, queries, heads):
             f"scores must be (heads, {len(queries)} queries, height, width) of one "
             f"image; received shape {scores.shape}"
         )
-    heads = list(range(scores.shape[0])) if heads is None else list(heads)
+    last = len(scores) - 1
+    heads = list(range(last + 1)) if heads is None else list(heads)
     for head in heads:
-        if not 0 <= head < scores.shape[0]:
-            raise ValueError(
-                f"heads: received {head}; allowed: 0 to {scores.shape[0] - 1}"
-            )
+        if not 0 <= head <= last:
+            raise ValueError(f"heads: received {head}; allowed: 0 to {last}")
     if not heads or not len(queries):
         raise ValueError("heads and queries must each name at least one")
     return heads
@@ -263,16 +227,14 @@ def picture_of(image) -> np.ndarray:
         )
     if image.dtype != np.uint8:
         image = image.astype("float32")
-        spread = image.max() - image.min()
-        image = (image - image.min()) / (spread or 1)
+        image = (image - image.min()) / (np.ptp(image) or 1)
     return image
 
 
 def new_figure(width, height, title) -> Figure:
     """Returns an empty white figure that pyplot does not manage; sizes in inches."""
-    figure = Figure(
-        figsize=(width, height), dpi=130, layout="constrained", facecolor="white"
-    )
+    style: dict[str, Any] = {"dpi": 130, "layout": "constrained", "facecolor": "white"}
+    figure = Figure(figsize=(width, height), **style)
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title, color=INK, fontsize=10)
@@ -282,24 +244,23 @@ def new_figure(width, height, title) -> Figure:
 def _grid(num_rows, num_columns, aspect, title):
     # Constrained layout needs room for labels and bars, or it shrinks the pictures.
     inches = max(CELL_INCHES, 2.7 / num_columns)
-    figure = new_figure(
-        num_columns * inches + 1.1,
-        num_rows * inches * aspect + 0.35 + (0.3 if title else 0),
-        title,
-    )
+    height = num_rows * inches * aspect + 0.35 + (0.3 if title else 0)
+    figure = new_figure(num_columns * inches + 1.1, height, title)
     axes = figure.subplots(num_rows, num_columns, squeeze=False)
     for axis in axes.flat:
-        axis.set_xticks([])
-        axis.set_yticks([])
-        for spine in axis.spines.values():
-            spine.set_visible(False)
+        axis.set(xticks=[], yticks=[])
+        axis.spines[:].set_visible(False)
     return figure, axes
 
 
+def _name_heads(axes, heads):
+    for axis, head in zip(axes, heads, strict=True):
+        axis.set_title(f"head {head}", color=INK, fontsize=9)
+
+
 def _ring(axis, query):
-    y, x = query
     for color, width in OUTLINE:
-        axis.plot(x, y, "o", ms=8, mfc="none", mec=color, mew=width)
+        axis.plot(query[1], query[0], "o", ms=8, mfc="none", mec=color, mew=width)
 
 
 def _outline(axis, corner, width, height):

@@ -31,19 +31,17 @@ def write_attention_page(
 
     Args:
         path: path of the `.html` file to write.
-        model: `keras.Model`, as for `attention_scores`.
-        image: array (height, width, channels) as the network takes it, after
-            preprocessing.
+        model: `keras.Model`, as of `attention_scores`.
+        image: array (height, width, channels) as the network takes it.
         layers: list of names of the layers to choose from, the page opens on the
             first. Defaults to all.
-        picture: array (any height, any width) or with 1 or 3 channels, the same section
-            as people see it. Defaults to `image`.
+        picture: array of any height and width, the same section as people see it, grey
+            or with 1 or 3 channels. Defaults to `image`.
         query: pair (y, x), the pixel marked at first. Defaults to the centre.
         title: str, the heading of the page.
 
     Raises:
-        ValueError: if a name is not an attention layer, or a query is outside of the
-            image.
+        ValueError: if a name is no attention layer, or a query is outside of the image.
     """
     height, width = np.shape(image)[:2]
     query = (height // 2, width // 2) if query is None else tuple(query)

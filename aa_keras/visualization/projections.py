@@ -33,19 +33,15 @@ def projections(model, images, layers=None) -> dict[str, Projections]:
         ValueError: if the model has no attention layer over maps, if a name is none of
             them, or if the model does not call the layer.
     """
-    by_name = {
-        name: layer
-        for name, layer in attention_layers(model).items()
-        if isinstance(layer, SelfAttention2D)
-    }
+    found = attention_layers(model).items()
+    by_name = {n: layer for n, layer in found if isinstance(layer, SelfAttention2D)}
     if not by_name:
         raise ValueError(f"model {model.name!r} has no attention layer over maps")
     names = list(by_name) if layers is None else list(layers)
     for name in names:
         if name not in by_name:
-            raise ValueError(
-                f"layers: received {name!r}; allowed: {', '.join(by_name)}"
-            )
+            allowed = ", ".join(by_name)
+            raise ValueError(f"layers: received {name!r}; allowed: {allowed}")
     if not model.built:  # building calls the layers without numbers
         model(images, training=False)
     _, recorded = record_projections(

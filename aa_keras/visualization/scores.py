@@ -20,11 +20,8 @@ def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarra
     the map is stretched over the whole image: `floor((y + 0.5) * H / image height)`.
 
     Args:
-        model: `keras.Model` that takes a batch of images.
-        images: array (batch, height, width, channels) as the network takes them, after
-            preprocessing.
+        model, images, layers: as of `projections`.
         queries: sequence of pairs (y, x), in pixels of `images`.
-        layers: list of names as in `aa_keras.layers.attention_layers`. Defaults to all.
 
     Returns:
         Dictionary from the name of each layer to a float32 array (batch, heads,
@@ -55,7 +52,7 @@ def relative_fields(model, images, queries, layers=None) -> dict[str, np.ndarray
     distances of the map. A query meets those that do not lead out of it.
 
     Args:
-        model, images, queries, layers: as for `attention_scores`.
+        model, images, queries, layers: as of `attention_scores`.
 
     Returns:
         Dictionary from the name of each layer to a float32 array (batch, heads,
@@ -99,27 +96,22 @@ def score_queries(layer, cells) -> np.ndarray:
 
 
 def query_cells(queries, image_size, map_size) -> np.ndarray:
-    """Returns the cells of a map that cover the centres of pixels of an image.
+    """Returns the cells (Q, 2) of a map that cover the centres of pixels of an image.
 
     Args:
         queries: sequence of pairs (y, x) of pixels.
         image_size: pair (height, width) in pixels.
         map_size: pair (height, width) in cells.
 
-    Returns:
-        Integer array (queries, 2).
-
     Raises:
         ValueError: if a query is not a pair, or outside of the image.
     """
+    height, width = image_size
     for query in queries:
-        if len(query) != 2 or not all(
-            0 <= position < length
-            for position, length in zip(query, image_size, strict=True)
-        ):
+        if len(query) != 2 or not (0 <= query[0] < height and 0 <= query[1] < width):
             raise ValueError(
                 f"queries: received {tuple(query)}; allowed: (y, x) with y from 0 to "
-                f"{image_size[0] - 1} and x from 0 to {image_size[1] - 1}"
+                f"{height - 1} and x from 0 to {width - 1}"
             )
     centres = np.asarray(queries, dtype="float64").reshape(-1, 2) + 0.5
     return (centres * np.asarray(map_size) / np.asarray(image_size)).astype(int)
@@ -133,16 +125,12 @@ def query_grid(image_size, step=1) -> list[tuple[int, int]]:
         step: int, pixels from one query to the next; the first is at `step // 2`.
             Defaults to `1`.
     """
-    height, width = image_size
-    return [
-        (y, x)
-        for y in range(step // 2, height, step)
-        for x in range(step // 2, width, step)
-    ]
+    rows, columns = (range(step // 2, length, step) for length in image_size)
+    return [(y, x) for y in rows for x in columns]
 
 
 def mean_attention_distance(scores, queries, image_size) -> np.ndarray:
-    """Returns how far each head looks, in pixels of the image.
+    """Returns how far each head looks (batch, heads), in pixels of the image.
 
     The distance from the centre of the query's cell to the centre of each key's cell,
     weighted by attention, averaged over the queries.
@@ -152,19 +140,15 @@ def mean_attention_distance(scores, queries, image_size) -> np.ndarray:
         queries: sequence of pairs, for which `scores` were computed.
         image_size: pair (height, width) of the image in pixels.
 
-    Returns:
-        Array (batch, heads).
-
     Reference:
         - Dosovitskiy et al., "An Image is Worth 16x16 Words", ICLR 2021, figure 7.
     """
     map_size = scores.shape[-2:]
     cells = query_cells(queries, image_size, map_size)
     down, right = (
-        (np.arange(cell_count) - cells[:, axis, None]) * (length / cell_count)
-        for axis, (cell_count, length) in enumerate(
-            zip(map_size, image_size, strict=True)
-        )
+        (np.arange(map_size[axis]) - cells[:, axis, None])
+        * (image_size[axis] / map_size[axis])
+        for axis in (0, 1)
     )
     distances = np.hypot(down[:, :, None], right[:, None, :])
     return (scores * distances).sum(axis=(-2, -1)).mean(axis=-1)
@@ -174,13 +158,7 @@ def attention_entropy(scores) -> np.ndarray:
     """Returns how spread out each head's attention is, in bits.
 
     0 if one cell gets everything, `log2(H * W)` if all cells get the same; averaged
-    over the queries.
-
-    Args:
-        scores: array (batch, heads, queries, height, width) from `attention_scores`.
-
-    Returns:
-        Array (batch, heads).
+    over the queries. Argument and result as of `mean_attention_distance`.
     """
     bits = np.log2(scores, out=np.zeros_like(scores), where=scores > 0)
     return -(scores * bits).sum(axis=(-2, -1)).mean(axis=-1)

@@ -15,8 +15,7 @@ class AttentionMaps(keras.callbacks.Callback):
 
     Args:
         log_dir: path of the folder of TensorBoard's files.
-        image: array (height, width, channels) as the network takes it, after
-            preprocessing.
+        image: array (height, width, channels) as the network takes it.
         queries: sequence of pairs (y, x), in pixels of `image`.
         epochs: collection of ints, the epochs, counted from 0, at whose end to write,
             such as `range(0, 100, 10)`. Defaults to every epoch.
@@ -66,9 +65,7 @@ class AttentionMaps(keras.callbacks.Callback):
             self._writer = None
 
     def _scores(self):
-        return attention_scores(
-            self.model, self.image[np.newaxis], self.queries, self.layers
-        )
+        return attention_scores(self.model, self.image[None], self.queries, self.layers)
 
 
 def rasterize(figure) -> np.ndarray:

@@ -67,7 +67,7 @@ def main():
 
 
 def export(workdir):
-    """Returns the folder of the run's export, or that of an earlier demo."""
+    """Returns the version folder of the export; reuses that of an earlier demo."""
     out = OUT / "export"
     earlier = sorted((ROOT / out).glob("*/saved_model.pb"))
     finished = (ROOT / workdir / "model.keras").stat().st_mtime

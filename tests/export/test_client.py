@@ -114,7 +114,7 @@ def test_client(protocol, client, served, run, digits, encode, tmp_path, capsys)
     paths = [str(tmp_path / f"{index}.png") for index in range(3)]
     for path, digit in zip(paths, digits, strict=False):
         Path(path).write_bytes(encode(digit[:, :, 0]))
-    expected = np.asarray(run.model(run.preprocessing(digits[:3])))
+    expected = np.asarray(run.model(run.task.preprocessing(digits[:3])))
     (tmp_path / "bad.png").write_bytes(b"no picture")
     with SERVERS[protocol](served) as address:
         ask = {"grpc": client.ask_grpc, "rest": client.ask_rest}[protocol]
@@ -127,7 +127,7 @@ def test_client(protocol, client, served, run, digits, encode, tmp_path, capsys)
             client.main([*paths, f"--{protocol}", address, "--model", "other"])
     for best, probabilities, line in zip(answers, expected, printed, strict=True):
         order = np.argsort(-probabilities, kind="stable")[:5]
-        assert [name for name, _ in best] == [run.class_names[i] for i in order]
+        assert [name for name, _ in best] == [run.task.class_names[i] for i in order]
         np.testing.assert_allclose(
             [p for _, p in best], probabilities[order], atol=1e-5
         )

@@ -33,7 +33,7 @@ def test_the_whole_test_split(file_format, workdir, run, digits, tmp_path):
     folder = export.export(workdir, tmp_path / "out", format=file_format)
     assert folder == tmp_path / "out/1"
     assert list(tmp_path.iterdir()) == [tmp_path / "out"]
-    inputs = run.preprocessing(digits).numpy()
+    inputs = run.task.preprocessing(digits).numpy()
     np.testing.assert_allclose(
         ASK[file_format](folder, inputs), run.model(inputs), atol=1e-5
     )

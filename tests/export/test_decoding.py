@@ -113,7 +113,7 @@ def test_colour_becomes_grey_where_the_network_is_grey(decode, encode, photograp
 def test_extreme_shapes(shape, served, run, encode):
     pixels = np.arange(np.prod(shape)).reshape(shape).astype(np.uint8)
     answer = ask(served, encode(pixels))
-    expected = run.model(run.preprocessing(pixels[np.newaxis, :, :, np.newaxis]))
+    expected = run.model(run.task.preprocessing(pixels[np.newaxis, :, :, np.newaxis]))
     np.testing.assert_allclose(answer, expected, atol=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_a_picture_file_is_decoded_as_an_export_decodes_it(
     pictures = [decoding.read_picture(path, 1) for path in paths]
     traced = decoding.decode_in_graph.experimental_get_tracing_count() - before
     assert traced <= 1  # not once for each file
-    inputs = np.stack([run.preprocessing(picture) for picture in pictures])
+    inputs = np.stack([run.task.preprocessing(picture) for picture in pictures])
     files = tf.constant([path.read_bytes() for path in paths])
     answer = served.signatures["serve_image_bytes"](image_bytes=files)
     np.testing.assert_allclose(run.model(inputs), answer["probabilities"], atol=1e-5)

@@ -38,7 +38,7 @@ def expected(run):
     """What the original says to the pipeline that evaluation uses."""
     source = data.open_source("digits")
     batches = data.build_evaluation(
-        source, run.preprocessing, split="test", batch_size=64
+        source, run.task.preprocessing, split="test", batch_size=64
     )
     return run.model.predict(batches, verbose=0)
 
@@ -57,7 +57,7 @@ def test_accuracy_is_the_one_in_result_json(answer, run):
 
 def test_names_and_best_classes_follow_from_the_probabilities(answer, expected, run):
     order = np.argsort(-expected, axis=1, kind="stable")[:, :5]
-    names = np.array([name.encode() for name in run.class_names])
+    names = np.array([name.encode() for name in run.task.class_names])
     np.testing.assert_array_equal(answer["top_k_classes"], order)
     np.testing.assert_array_equal(answer["top_k_class_names"], names[order])
     np.testing.assert_array_equal(answer["class_names"], names[order[:, 0]])
@@ -71,7 +71,7 @@ def test_names_and_best_classes_follow_from_the_probabilities(answer, expected, 
 def test_images_of_any_size_are_resized_as_in_evaluation(served, run, photograph):
     image = photograph[:, :, 1:2]
     answer = served.signatures["serving_default"](images=tf.constant(image[None]))
-    inputs = run.preprocessing(image)
+    inputs = run.task.preprocessing(image)
     np.testing.assert_allclose(
         answer["probabilities"], run.model(inputs[None]), atol=1e-5
     )
@@ -92,7 +92,7 @@ def test_files_are_answered_like_their_pixels(served, digits, encode, photograph
 
 
 def test_preprocessed_inputs_are_answered_as_by_the_network(served, run, digits):
-    inputs = run.preprocessing(digits[:5])
+    inputs = run.task.preprocessing(digits[:5])
     answer = served.signatures["serve_preprocessed"](inputs=inputs)
     np.testing.assert_allclose(answer["probabilities"], run.model(inputs), atol=1e-6)
 
@@ -104,7 +104,7 @@ def test_attention_is_that_of_the_named_layer(served, exported, run, digits):
     answer = served.signatures["serve_attention"](images=tf.constant(digits[:3]))
     before = keras.Model(run.model.inputs, layer.input)
     _, scores = layer(
-        before(run.preprocessing(digits[:3])), return_attention_scores=True
+        before(run.task.preprocessing(digits[:3])), return_attention_scores=True
     )
     np.testing.assert_allclose(answer["attention_scores"], scores, atol=1e-6)
     default = served.signatures["serving_default"](images=tf.constant(digits[:3]))
@@ -130,7 +130,7 @@ def test_model_card(exported, run):
     card = json.loads((exported / "assets.extra/model_card.json").read_text())
     assert card["name"] == "digits_aa_resnet"
     assert card["metrics"] == run.result["metrics"]
-    assert card["git_revision"] == run.result["git_revision"]
+    assert card["processes"] == run.result["processes"]
     assert card["configuration"]["model"]["attention"]["num_heads"] == 4
     assert card["preprocessing"]["mean"] == [0.306]
     assert card["checked"]["images"] == 18

@@ -26,7 +26,7 @@ def test_every_signature_is_asked_and_answers(exported, served, run, digits):
         }
         signature = served.signatures[request.model_spec.signature_name]
         answer = signature(**inputs)
-        expected = run.model(run.preprocessing(digits[:1]))
+        expected = run.model(run.task.preprocessing(digits[:1]))
         np.testing.assert_allclose(answer["probabilities"], expected, atol=1e-5)
         asked.append(request.model_spec.signature_name)
     assert sorted(asked) == sorted(served.signatures)

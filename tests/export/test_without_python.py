@@ -44,14 +44,14 @@ def test_answers_are_those_of_the_network(ask, exported, run, digits, encode, tm
         path.write_bytes(encode(digit[:, :, 0]))
     done = ask(exported, *paths)
     assert done.returncode == 0, done.stderr
-    probabilities = np.asarray(run.model(run.preprocessing(digits[:3])))
+    probabilities = np.asarray(run.model(run.task.preprocessing(digits[:3])))
     lines = done.stdout.splitlines()
     assert len(lines) == 3
     for path, line, expected in zip(paths, lines, probabilities, strict=True):
         told, *words = line.split()
         assert told == f"{path}:"
         order = np.argsort(-expected, kind="stable")[:5]
-        assert words[0::2] == [run.class_names[index] for index in order]
+        assert words[0::2] == [run.task.class_names[index] for index in order]
         np.testing.assert_allclose(
             [float(word) for word in words[1::2]], expected[order], atol=1e-5
         )

@@ -70,5 +70,5 @@ def test_photographs_stand_in_for_data_that_is_not_there(run, tmp_path):
     options = run.experiment.data.model_copy(
         update={"name": "imagenet2012", "data_dir": str(tmp_path)}
     )
-    images = checking.sample_images(run.preprocessing, options)
+    images = checking.sample_images(run.task.preprocessing, options)
     assert [image.shape for image in images] == [(427, 640, 1), (427, 640, 1)]
