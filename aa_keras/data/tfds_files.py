@@ -131,18 +131,10 @@ def fits_in_memory(builder) -> bool:
 
 
 def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
-    """Reads the records of a split, their pictures still encoded.
+    """Reads the records of a split as dictionaries of `features` and `name`.
 
-    Args:
-        builder: as `find` returns it.
-        splits: dictionary, as `assign_splits` returns it.
-        features: set of strings, the features to read.
-        split: str, a key of `splits`.
-        key: random seed of shape (2,), which determines the order. Defaults to `None`,
-            the stored order.
-
-    Returns:
-        A `tf.data.Dataset` of dictionaries of the features and `name`.
+    Pictures are still encoded. `key`, a seed of shape (2,), determines the order; None
+    is the stored order. `builder` and `splits` are those of `find` and `assign_splits`.
     """
     import tensorflow_datasets as tfds
 

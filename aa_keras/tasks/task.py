@@ -169,12 +169,7 @@ class Task(abc.ABC):
 
 
 def draw_labels(picture, labels) -> np.ndarray:
-    """Returns a picture as RGB with boxes (left, top, right, bottom) and their texts.
-
-    Args:
-        picture: uint8 array (height, width, 1 or 3).
-        labels: iterable of pairs (box, text).
-    """
+    """Returns a picture as RGB, with the texts of boxes (left, top, right, bottom)."""
     image = Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
     drawing = ImageDraw.Draw(image)
     for box, text in labels:
