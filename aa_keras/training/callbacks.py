@@ -68,7 +68,7 @@ class RunState(keras.callbacks.Callback):
         """Returns the epoch of the checkpoint kept as the best one."""
         best = self.workdir.checkpoints / checkpoints.BEST
         state = checkpoints.read_state(best, verify=False)
-        return state and state["epoch"]
+        return state["epoch"] if state else None
 
     def _keep_best(self):
         row = self.history[-1]
