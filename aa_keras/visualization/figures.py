@@ -155,14 +155,9 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
         shown = axis.pcolormesh(*edges, matrix, edgecolors="white", **scale)
         for (row, column), value in np.ndenumerate(matrix):
             red, green, blue, _ = shown.cmap(shown.norm(value))
-            color = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+            ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
             text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
-            style: dict = {
-                "ha": "center",
-                "va": "center",
-                "fontsize": 8,
-                "color": color,
-            }
+            style: dict = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
             axis.text(left + column + 0.5, row + 0.5, text, **style)
         style = {"ha": "center", "va": "bottom", "fontsize": 9, "color": INK}
         axis.text(left + columns / 2, -0.2, label, **style)
