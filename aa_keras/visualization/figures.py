@@ -166,14 +166,9 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
         shown = axis.pcolormesh(*edges, matrix, edgecolors="white", **scale)
         for (row, column), value in np.ndenumerate(matrix):
             red, green, blue, _ = shown.cmap(shown.norm(value))
-            color = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+            ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
             text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
-            style: dict[str, Any] = {
-                "ha": "center",
-                "va": "center",
-                "fontsize": 8,
-                "color": color,
-            }
+            style: dict = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
             axis.text(left + column + 0.5, row + 0.5, text, **style)
         style: dict[str, Any] = {
             "ha": "center",
@@ -204,11 +199,7 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
         axis.plot(heads, [row] * len(heads), "o", color="#31688e", alpha=0.85)
         for rank, head in enumerate(np.argsort(heads)):
             offset = (0, -13 if rank % 2 else 5)  # neighbours do not collide
-            style: dict[str, Any] = {
-                "textcoords": "offset points",
-                "ha": "center",
-                "fontsize": 7,
-            }
+            style: dict = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
             place = (heads[head], row)
             axis.annotate(str(head), place, xytext=offset, color=INK, **style)
         if limits:
@@ -256,8 +247,8 @@ def picture_of(image) -> np.ndarray:
 
 def new_figure(width, height, title) -> Figure:
     """Returns an empty white figure that pyplot does not manage; sizes in inches."""
-    style: dict[str, Any] = {"dpi": 130, "layout": "constrained", "facecolor": "white"}
-    figure = Figure(figsize=(width, height), **style)
+    size = (width, height)
+    figure = Figure(size, dpi=130, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title, color=INK, fontsize=10)
