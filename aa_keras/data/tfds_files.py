@@ -26,9 +26,7 @@ class UnknownName(LookupError):
 def find(name, data_dir, download, how_to_get):
     """Returns the builder of a prepared set; prepares it first if `download`.
 
-    Raises:
-        UnknownName: if there is no such set.
-        ValueError: if its files are missing and may not be downloaded.
+    Raises UnknownName, or ValueError if files are missing that may not be downloaded.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.read_only_builder import builder_from_files

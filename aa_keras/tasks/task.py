@@ -141,10 +141,7 @@ class Task(abc.ABC):
     def expect(self, model, inputs, images) -> dict:
         """Returns the arrays that an export must reproduce.
 
-        Args:
-            model: the model of a finished run.
-            inputs: float array, the preprocessed images.
-            images: list of uint8 arrays, the images before preprocessing.
+        `inputs` are the preprocessed `images`, which are a list of uint8 arrays.
         """
 
     def compare(self, answer: dict, expected: dict, on_inputs: bool) -> tuple:

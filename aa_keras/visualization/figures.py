@@ -170,7 +170,7 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
             text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
             style: dict = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
             axis.text(left + column + 0.5, row + 0.5, text, **style)
-        style: dict[str, Any] = {
+        style = {
             "ha": "center",
             "va": "bottom",
             "fontsize": 9,
