@@ -52,13 +52,10 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     """Reads an experiment file.
 
     Args:
-        path: string or path of a YAML file. Its top-level `base:` may name another
-            file, relative to its own folder, whose values it overrides (one level).
-        overrides: iterable of str, such as `"train.epochs=2"`, applied last. Values
-            are YAML.
-
-    Returns:
-        An `Experiment`. Its name defaults to the stem of the file's name.
+        path: a YAML file. Its top-level `base:` may name another file, relative to its
+        own
+            folder, whose values it overrides (one level).
+        overrides: iterable of str, such as `"train.epochs=2"`, applied last.
 
     Raises:
         ConfigError: in one line with the file, the key, the value and what is allowed.
@@ -132,15 +129,10 @@ def _flat(values):
 def differences(
     first: Experiment, second: Experiment, ignore: Iterable[str] = ()
 ) -> dict[str, tuple[Any, Any]]:
-    """Returns the keys in which two experiments differ, with both values.
+    """Returns the keys, as in `flatten`, in which experiments differ, with both values.
 
-    Args:
-        first: Experiment.
-        second: Experiment.
-        ignore: iterable of str, keys to leave out, such as `PATH_KEYS`.
-
-    Returns:
-        Dict from keys as in `flatten` to pairs; `None` stands for an absent value.
+    `None` stands for an absent value. Keys in `ignore`, such as `PATH_KEYS`, are left
+    out.
     """
     one, other = flatten(first), flatten(second)
     return {

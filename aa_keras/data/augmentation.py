@@ -33,10 +33,7 @@ def flip(images, seed) -> tf.Tensor:
 
 
 def inception_window(shape, seed) -> tf.Tensor:
-    """Selects a window of 8 to 100 % of the area and aspect ratio 3/4 to 4/3.
-
-    Returns:
-        Integers (y, x, height, width); the whole image if ten attempts fail.
+    """Selects (y, x, height, width) of 8 to 100 % of the area, aspect ratio 3/4 to 4/3.
 
     Reference:
         - Szegedy et al., "Going deeper with convolutions", section 6.
@@ -69,13 +66,7 @@ def _cifar(images, seed):
 
 
 class Augmentation(NamedTuple):
-    """The functions behind a name in an experiment file.
-
-    Args:
-        change: callable, a function of images of the network's size and a seed.
-        window: callable, a function of the shape of a stored image and a seed.
-            Defaults to `None`, the whole image.
-    """
+    """The functions behind a name in an experiment file: `(images or shape, seed)`."""
 
     change: Callable
     window: Callable | None = None

@@ -17,12 +17,8 @@ def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Datase
 def decoded(records, channels, corrupt_images, window=None) -> tf.data.Dataset:
     """Decodes the `image` of records, as `Source.records` returns them.
 
-    Args:
-        records: a `tf.data.Dataset` of dictionaries.
-        channels: int, 1 for gray, 3 for RGB.
-        corrupt_images: str, `"stop"` or `"skip"`.
-        window: callable, a function of a record and the shape of its image that
-            returns the part to decode. Defaults to the whole image.
+    `window` is a function of a record and its image's shape that returns the part to
+    decode.
     """
 
     def pixels(record):

@@ -17,7 +17,7 @@ _PREDICTED = ("classes", "confidence")
 
 
 def measure(batches, preprocessing) -> dict[str, float]:
-    """Computes COCO's metrics of predictions, in coordinates of the original images.
+    """Computes COCO's `METRICS` of predictions, -1 for a size without any object.
 
     Args:
         batches: iterable of pairs (targets, predictions): targets as
@@ -25,12 +25,6 @@ def measure(batches, preprocessing) -> dict[str, float]:
             decodes them, `boxes` (batch, most, 4) in pixels of the network's input,
             `confidence` and `classes` (batch, most); class -1 where there is no box.
         preprocessing: a `DetectionPreprocessing`.
-
-    Returns:
-        A dictionary of `METRICS`, floats in 0..1; -1 for a size without any object.
-
-    Raises:
-        ValueError: if there is no batch.
     """
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval

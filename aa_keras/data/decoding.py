@@ -6,19 +6,10 @@ import tensorflow as tf
 
 
 def decode(encoded, channels, window=None) -> tf.Tensor:
-    """Decodes a JPEG, a PNG, a BMP or the first frame of a GIF.
+    """Decodes a JPEG, a PNG, a BMP or the first frame of a GIF to uint8 pixels.
 
-    Args:
-        encoded: scalar string, the bytes of the file.
-        channels: int, 1 for gray, 3 for RGB; the picture is converted.
-        window: integers (y, x, height, width), the part to decode. Of a JPEG only that
-            part is decompressed. Defaults to the whole picture.
-
-    Returns:
-        uint8 (height, width, channels).
-
-    Raises:
-        tf.errors.InvalidArgumentError: if the bytes are no such picture.
+    `channels` is 1 for gray, 3 for RGB. `window` (y, x, height, width) is the part to
+    decode, of a JPEG the only one that is decompressed. Defaults to the whole picture.
     """
     if window is None:
         image = tf.io.decode_image(encoded, channels, expand_animations=False)
@@ -62,16 +53,10 @@ def attempt(function, element, fallback):
 
 
 def require(image, name, policy) -> tf.Tensor:
-    """Stops at an image that could not be decoded, or reports that it is skipped.
+    """Returns whether an image, of size zero if broken, can be used.
 
-    Args:
-        image: tensor of size zero if the image could not be decoded.
-        name: scalar string, where the image is stored.
-        policy: str, `"stop"` or `"skip"`.
-
-    Returns:
-        Scalar boolean, whether the image can be used. With `"stop"` a broken image
-        raises an `InvalidArgumentError` that names it.
+    With the policy `"stop"` a broken one raises an `InvalidArgumentError` that names
+    it, with `"skip"` it is reported.
     """
     usable = tf.size(image) > 0
     if policy == "stop":

@@ -16,11 +16,7 @@ def augment(name, image, boxes, preprocessing, scale_range, seed) -> tuple:
 
     Args:
         name: str, one of `AUGMENTATIONS`; `"scale_jitter"` flips as well.
-        image: tensor (height, width, channels).
-        boxes: tensor (boxes, 4).
-        preprocessing: a `DetectionPreprocessing`.
         scale_range: pair of floats, factors on the scale that makes the image fit.
-        seed: integers of shape (2,).
 
     Returns:
         The network's input, boxes in its pixels, and booleans (boxes,), whether a part
@@ -62,12 +58,8 @@ def jitter(size, preprocessing, scale_range, seed) -> tuple[tf.Tensor, tf.Tensor
 def place_boxes(boxes, size, scale, corner, image_size) -> tuple[tf.Tensor, tf.Tensor]:
     """Converts boxes to pixels of the square, clips them, and tells the visible ones.
 
-    Args:
-        boxes: tensor (boxes, 4).
-        size: integers (height, width) of the stored image.
-        scale: scalar, as `jitter` returns it, like `corner`.
-        corner: integers (y, x).
-        image_size: int, the side of the square in pixels.
+    `size` is that of the stored image; `scale` and `corner` (y, x) are those of
+    `jitter`.
     """
     scaled = tf.cast(scaled_size(size, scale), tf.float32)
     offset = tf.cast(corner, tf.float32)

@@ -48,14 +48,10 @@ class Tree:
 
 
 def find(data_dir) -> Tree:
-    """Lists DATA_DIR/SPLIT/CLASS/* or DATA_DIR/CLASS/*.
+    """Lists DATA_DIR/SPLIT/CLASS/* or DATA_DIR/CLASS/*, or raises ValueError.
 
     Without folders for the splits, every fifth picture of a class is in the test split.
-    With a folder `validation` but none `test`, `validation` is the test split, as in
-    ImageNet.
-
-    Raises:
-        ValueError: if there are no such folders.
+    With a folder `validation` but none `test`, it is the test split, as in ImageNet.
     """
     if data_dir is None or not Path(data_dir).is_dir():
         raise ValueError(

@@ -16,10 +16,7 @@ from aa_keras.keras_internals import SeededLayer
 def rand_augment(strength) -> Callable:
     """Builds a function of images in 0..255 and a seed: `keras.layers.RandAugment`.
 
-    All images of a batch get the same two changes of color or shape.
-
-    Args:
-        strength: float in 0..1, the limit of a change.
+    All images of a batch get the same two changes, at most by `strength` in 0..1.
 
     Reference:
         - Cubuk et al., "RandAugment", 2019.
@@ -35,10 +32,7 @@ def rand_augment(strength) -> Callable:
 def mix(mixup=None, cutmix=None) -> Callable:
     """Builds a function of images, one-hot labels and a seed that mixes both.
 
-    Args:
-        mixup: float, MixUp's alpha. Defaults to `None`.
-        cutmix: float, CutMix's alpha. Defaults to `None`. With both, a coin selects
-            one for each batch.
+    `mixup` and `cutmix` are the alphas. With both, a coin selects one for each batch.
 
     Reference:
         - Zhang et al., "mixup: Beyond empirical risk minimization", 2018.

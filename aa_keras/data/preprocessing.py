@@ -85,10 +85,8 @@ class DetectionPreprocessing(Preprocessing):
     def fit(self, images, scale=None, corner=(0, 0)) -> tf.Tensor:
         """Scales (..., height, width, channels), crops to the square and normalizes.
 
-        Args:
-            images: tensor, values in 0..255.
-            scale: scalar. Defaults to the scale that makes the image fit.
-            corner: integers (y, x) of the crop in the scaled image. Defaults to (0, 0).
+        `scale` defaults to the one that makes the image fit; `corner` is the crop's (y,
+        x).
         """
         size = self.image_size
         shape = tf.shape(images)[-3:-1]
@@ -105,11 +103,9 @@ class DetectionPreprocessing(Preprocessing):
         return tf.ensure_shape(images, (*images.shape[:-3], *self.output_shape))
 
     def to_original(self, boxes, sizes) -> tf.Tensor:
-        """Converts boxes in pixels of the square to pixels of the original images.
+        """Converts boxes (..., boxes, 4) from pixels of the square to original ones.
 
-        Args:
-            boxes: tensor (..., boxes, 4), left, top, right, bottom.
-            sizes: integers (..., 2), height and width of the original images.
+        `sizes` (..., 2) are the height and width of the original images.
         """
         # The scaled size is in whole pixels, so that the two axes differ a little.
         scaled = scaled_size(sizes, self.scale(sizes)[..., tf.newaxis])

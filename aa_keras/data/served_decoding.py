@@ -17,18 +17,7 @@ ORIENTATION = 0x0112  # the number of the entry
 
 
 def read_picture(path, channels) -> np.ndarray:
-    """Decodes a picture file like `decode_picture`.
-
-    Args:
-        path: path of a JPEG or PNG file.
-        channels: int, 1 for gray, 3 for RGB; the picture is converted.
-
-    Returns:
-        uint8 (height, width, channels).
-
-    Raises:
-        ValueError: if the file cannot be read or decoded.
-    """
+    """Decodes a file with `decode_picture`, or raises ValueError with its name."""
     try:
         # A tensor, because a value of Python would be traced again for each file.
         return decode_in_graph(tf.constant(Path(path).read_bytes()), channels).numpy()
@@ -48,21 +37,15 @@ def _reason(error):
 
 
 def decode_picture(encoded, channels) -> tf.Tensor:
-    """Decodes a JPEG or PNG to the pixels that a person sees.
+    """Decodes a JPEG or PNG to uint8 (height, width, channels) as a person sees it.
 
     Decodes as training does. Transparency is dropped, 16 bits become 8, CMYK becomes
     RGB, and a JPEG is rotated by its EXIF orientation.
 
-    Args:
-        encoded: scalar string, the bytes of the file.
-        channels: int, 1 for gray, 3 for RGB; the picture is converted.
-
-    Returns:
-        uint8 (height, width, channels).
-
     Raises:
         tf.errors.InvalidArgumentError: if it is no such file, is broken, or has more
-            than `MAX_PIXELS`.
+        than
+            `MAX_PIXELS`.
     """
     png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
     jpeg = tf.io.is_jpeg(encoded)

@@ -26,9 +26,7 @@ class UnknownName(LookupError):
 def find(name, data_dir, download, how_to_get):
     """Returns the builder of a prepared set; prepares it first if `download`.
 
-    Raises:
-        UnknownName: if there is no such set.
-        ValueError: if its files are missing and may not be downloaded.
+    Raises UnknownName, or ValueError if files are missing that may not be downloaded.
     """
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.read_only_builder import builder_from_files
@@ -131,18 +129,10 @@ def fits_in_memory(builder) -> bool:
 
 
 def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
-    """Reads the records of a split, their pictures still encoded.
+    """Reads the records of a split as dictionaries of `features` and `name`.
 
-    Args:
-        builder: as `find` returns it.
-        splits: dictionary, as `assign_splits` returns it.
-        features: set of strings, the features to read.
-        split: str, a key of `splits`.
-        key: random seed of shape (2,), which determines the order. Defaults to `None`,
-            the stored order.
-
-    Returns:
-        A `tf.data.Dataset` of dictionaries of the features and `name`.
+    Pictures are still encoded. `key`, a seed of shape (2,), determines the order; None
+    is the stored order. `builder` and `splits` are those of `find` and `assign_splits`.
     """
     import tensorflow_datasets as tfds
 

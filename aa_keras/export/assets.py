@@ -30,11 +30,7 @@ def write_card(folder, card, class_names) -> None:
 def write_warmup(folder, signatures, image, network_input) -> None:
     """Writes the requests that TensorFlow Serving runs before it offers the version.
 
-    Args:
-        folder: path of the export.
-        signatures: dictionary from a signature to the name of its input.
-        image: uint8 array (height, width, channels).
-        network_input: float array, the same image as the network takes it.
+    `signatures` maps names to names of inputs; both images show the same.
     """
     folder = folder / "assets.extra"
     folder.mkdir(exist_ok=True)
@@ -80,10 +76,6 @@ def prediction_log(signature, inputs) -> bytes:
 
     Written by hand, because nothing else here needs the package that defines it. The
     numbers are those of `prediction_log.proto`, `predict.proto` and `model.proto`.
-
-    Args:
-        signature: str, the signature of the request.
-        inputs: dictionary from an input to an array or tensor.
     """
     model = _field(3, signature.encode())  # ModelSpec.signature_name
     request = _field(1, model)  # PredictRequest.model_spec

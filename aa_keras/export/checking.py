@@ -21,12 +21,8 @@ MAX_PIXELS = 2**20  # of the network's inputs in all: two images of 640 x 640
 def sample_images(preprocessing, options=None) -> list[np.ndarray]:
     """Returns real images to compare on, uint8 (height, width, channels) each.
 
-    The first images of the run's test split where its data exists, and the two
-    photographs in scikit-learn, which are of another size.
-
-    Args:
-        preprocessing: a `data.Preprocessing`.
-        options: the section `data` of an experiment. Defaults to no run.
+    The first images of the run's test split where its data exists (`options` is the
+    section `data`), and the two photographs in scikit-learn, which are of another size.
     """
     import sklearn.datasets
 
@@ -53,17 +49,8 @@ def sample_images(preprocessing, options=None) -> list[np.ndarray]:
 def ask(file_format, folder, inputs, images) -> dict[str, dict[str, np.ndarray]]:
     """Asks an export in a process that cannot import this package.
 
-    Args:
-        file_format: str, a key of `FORMATS`.
-        folder: path of the export.
-        inputs: float array (images, height, width, channels).
-        images: list of uint8 arrays (height, width, channels).
-
     Returns:
         Dictionary from a signature to its answer, a dictionary of arrays.
-
-    Raises:
-        ValueError: if the export cannot be used there.
     """
     with tempfile.TemporaryDirectory() as temporary:
         questions, answers = (Path(temporary) / name for name in ("q.npz", "a.npz"))
@@ -91,19 +78,9 @@ def ask(file_format, folder, inputs, images) -> dict[str, dict[str, np.ndarray]]
 
 
 def check(task, answers, expected, signatures) -> float:
-    """Compares the answers of an export with the expected ones.
+    """Returns the largest difference of the answers; a ValueError if one is too large.
 
-    Args:
-        task: a `tasks.Task`.
-        answers: dictionary, as `ask` returns it.
-        expected: dictionary, as `task.expect` returns it.
-        signatures: dictionary, as in the model card.
-
-    Returns:
-        The largest difference.
-
-    Raises:
-        ValueError: if an answer differs.
+    `answers` are those of `ask`, `expected` of `task.expect`, `signatures` of the card.
     """
     differences = []
     for name, described in signatures.items():

@@ -12,19 +12,12 @@ import tensorflow as tf
 
 
 def publish(write, out, version=None) -> Path:
-    """Creates `OUT/<version>/` in one step from what `write` leaves.
+    """Creates `OUT/<version>/` in one step from what `write(folder)` leaves.
 
     The content is written into a hidden folder beside OUT, which is renamed when
     `write` has returned: a server that polls OUT never sees a part of it. The next
-    export removes what a killed one left beside OUT.
-
-    Args:
-        write: callable, a function of the path of an empty folder that fills it.
-        out: path of the folder of the versions; created if it does not exist.
-        version: int, the number of the new version. Defaults to the largest plus one.
-
-    Returns:
-        Path of the new version folder.
+    export removes what a killed one left beside OUT. `version` defaults to the largest
+    plus one.
 
     Raises:
         ValueError: if `version` exists, OUT cannot be a folder, or writing fails, for

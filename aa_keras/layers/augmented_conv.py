@@ -274,17 +274,7 @@ class AugmentedConv2D(AugmentedConv):
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class AugmentedConv1D(AugmentedConv):
-    """1D convolution augmented with relative self-attention.
-
-    `AugmentedConv2D` for sequences: its attention is a `SelfAttention1D` with one table
-    `relative_length` (2L-1, key_depth / num_heads). Sizes are ints or tuples of one.
-
-    Input shape:
-        `(batch, length, channels)`, or `(batch, channels, length)` with
-        `data_format="channels_first"`.
-
-    Output shape:
-        That of `Conv1D` with the same arguments.
+    """`AugmentedConv2D` for sequences; its attention is a `SelfAttention1D`.
 
     Example:
 

@@ -10,7 +10,7 @@ def attention_depths(
     num_heads=8,
     min_key_depth_per_head=20,
 ) -> tuple[int, int]:
-    """Returns the paper's depths of keys and values for a layer of `filters`.
+    """Returns the paper's `(key_depth, value_depth)` for a layer of `filters`.
 
     Both are totals over all heads, rounded down to multiples of `num_heads`, at least
     one channel for each head.
@@ -18,14 +18,11 @@ def attention_depths(
     Args:
         filters: int, the output channels of the whole layer (the paper's F_out).
         key_ratio: float, key depth over filters (the paper's kappa). Defaults to `0.2`.
-        value_ratio: float, value depth over filters (the paper's upsilon). Defaults to
-            `0.1`.
-        num_heads: int, the attention heads (the paper's N_h). Defaults to `8`.
+        value_ratio: float, value depth over filters (upsilon). Defaults to `0.1`.
+        num_heads: int, the attention heads (N_h). Defaults to `8`.
         min_key_depth_per_head: int, lower bound for the key depth of one head; 0
-            switches it off. Defaults to `20`, as in the paper's ResNets.
-
-    Returns:
-        The pair `(key_depth, value_depth)`.
+        switches
+            it off. Defaults to `20`, as in the paper's ResNets.
 
     Raises:
         ValueError: if an argument is out of range or `filters` has too few channels.

@@ -12,15 +12,10 @@ from aa_keras.layers.self_attention import Projections, SelfAttention
 
 
 def attention_layers(model) -> dict[str, SelfAttention]:
-    """Returns the attention layers of a model, nested ones included, in order.
+    """Returns the attention layers of a model, nested ones included, by name, in order.
 
-    Args:
-        model: `keras.Model` of any kind.
-
-    Returns:
-        Dictionary from a name to the layer. The attention of an augmented convolution
-        goes by the convolution's name. Layers that share a name go by their paths,
-        `outer/inner`.
+    The attention of an augmented convolution goes by the convolution's name. Layers
+    that share a name go by their paths, `outer/inner`.
     """
     paths: dict[str, SelfAttention] = {}
     _search(model, (), paths, set())
@@ -50,17 +45,12 @@ def record_projections(
 ) -> tuple[Any, dict[str, Projections]]:
     """Calls a function and returns what attention layers projected meanwhile.
 
-    The function may call a model eagerly or while a graph is traced. Of a layer that
-    is called several times the first call counts.
-
-    Args:
-        function: callable without arguments, such as `lambda: model(images)` for a
-            built model.
-        layers: dictionary from names to layers, as from `attention_layers`.
+    The function may call a model eagerly or while a graph is traced, as in `lambda:
+    model(images)`. Of a layer that is called several times the first call counts.
 
     Returns:
-        The function's result, and a dictionary from each name to `Projections`. A
-        layer that was not called is missing.
+        The function's result, and a dictionary from each name in `layers` to
+        `Projections`. A layer that was not called is missing.
     """
     recorded: dict[str, Projections] = {}
 

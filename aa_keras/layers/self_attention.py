@@ -213,10 +213,8 @@ class SelfAttention(keras.layers.Layer):
         """Returns the input of `qkv`, with what it needs to know of positions.
 
         Subclasses may override this. It is called in `build` too, to learn how many
-        channels it returns.
-
-        Args:
-            x: tensor (batch, *size, channels), halved where the layer is downsampled.
+        channels it returns. `x` is (batch, *size, channels), halved where the layer is
+        downsampled.
         """
         return ENCODINGS[self.position_encoding].encode(x)
 
@@ -308,14 +306,7 @@ class SelfAttention2D(SelfAttention):
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class SelfAttention1D(SelfAttention):
-    """`SelfAttention2D` for sequences: one axis, one table `relative_length`.
-
-    Example:
-
-    >>> layer = SelfAttention1D(value_depth=16, key_depth=32, num_heads=4)
-    >>> layer(np.ones((2, 35, 3))).shape
-    (2, 35, 16)
-    """
+    """`SelfAttention2D` for sequences: one axis, one table `relative_length`."""
 
     axes = ("length",)
     convolution_class = keras.layers.Conv1D

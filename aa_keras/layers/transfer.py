@@ -11,22 +11,18 @@ from aa_keras.layers.self_attention import SelfAttention
 def resize_relative_embeddings(model, input_size) -> keras.Model:
     """Returns the model rebuilt for another input size, with its weights.
 
-    Relative embeddings of a larger map are interpolated between those of the old one
-    (distance 0 and the largest distance keep their embeddings). A smaller map keeps
-    the embeddings of the distances it has. All other weights are copied. The given
-    model does not change; the new one is not compiled.
+    Relative embeddings of a larger map are interpolated between those of the old one,
+    see `on_larger_input`. A smaller map keeps the embeddings of the distances it has.
+    The given model does not change; the new one is not compiled.
 
     Args:
-        model: `keras.Model`, functional or Sequential, with one input.
-        input_size: int or sequence of ints, one for each axis of the input: (height,
-            width) for images.
-
-    Returns:
-        A model of the same layers and names.
+        model: `keras.Model`, functional or Sequential, with one input. input_size: int
+        or sequence of ints, one for each axis: (height, width) for images.
 
     Raises:
         ValueError: if the model has several inputs, or attention in a nested model.
-            Build such a model at the new size and use `copy_weights`.
+        Build
+            such a model at the new size and use `copy_weights`.
 
     Example:
 
@@ -71,10 +67,6 @@ def copy_weights(source, target) -> None:
     """Copies all weights between models that differ only in their input size.
 
     Relative embeddings are resized as in `resize_relative_embeddings`.
-
-    Args:
-        source: built Keras model or layer.
-        target: built Keras model or layer with the same layers in the same order.
 
     Raises:
         ValueError: if the weights do not correspond; `target` is then unchanged.

@@ -6,21 +6,16 @@ import keras
 
 
 def feature_maps(model, stages=None) -> keras.Model:
-    """Returns a model that returns the output of stages, for detection and the like.
+    """Returns a model of the outputs of stages, for detection and the like.
 
     It shares its weights with `model`.
 
     Args:
         model: `keras.Model`, a network of `aa_keras.models` but RetinaNet.
-        stages: sequence of int, the stages as in the family's stage table, counted
-            from 1. Defaults to `None`, all stages.
+        stages: sequence of int, the stages, counted from 1. Defaults to all.
 
     Returns:
-        A `keras.Model` from images to a dict of `"stage<n>"` and feature maps (batch,
-        height, width, channels).
-
-    Raises:
-        ValueError: if `model` does not have a stage of that number.
+        A `keras.Model` from images to a dict of `"stage<n>"` and feature maps.
 
     Example:
 

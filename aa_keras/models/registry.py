@@ -83,12 +83,7 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
 def resolved_options(name: str, **options: Any) -> dict[str, Any]:
     """Returns all options of a network as plain data, with the family's values.
 
-    Args:
-        name: string, the family.
-        **options: the options of the family in `aa_keras.models.spec`.
-
-    Raises:
-        ValueError: in one line, as `build`.
+    The arguments and errors are those of `build`.
     """
     if name in _REGISTERED:
         resolved = check(spec.NETWORKS[name], options)

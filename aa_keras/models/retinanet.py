@@ -68,13 +68,8 @@ def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
 class PredictionHead:
     """Four 3x3 convolutions and a last one, shared by the levels of the pyramid.
 
-    Each level has its own batch normalisation, because their statistics differ.
-    KerasCV calls a head once for each level, the finest first, so calls tell the level.
-
-    Args:
-        name: string, prefix of the layers' names.
-        filters: int, channels of the last convolution.
-        bias: float, initial bias of the last convolution.
+    Each level has its own batch normalisation, because their statistics differ. KerasCV
+    calls a head once for each level, the finest first, so calls tell the level.
     """
 
     def __init__(self, name, filters, bias=0.0):

@@ -14,14 +14,10 @@ from aa_keras.models.spec import Attention
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """One row of a stage table.
+    """One row of a stage table; `strides` are those of the first of its `blocks`.
 
-    Args:
-        filters: int, the width of the blocks.
-        strides: int, the strides of the first block.
-        attention: the paper's placement: `None`, `"full"`, or `"half"` for attention
-            on a map of half the height and width.
-        blocks: int, the number of blocks.
+    `attention` is the paper's placement: `None`, `"full"`, or `"half"` for attention on
+    a map of half the height and width.
     """
 
     filters: int

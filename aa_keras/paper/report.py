@@ -119,11 +119,10 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
 def load_results(results="results", experiments="experiments") -> list[dict[str, Any]]:
     """Returns the collected results, each compared with the experiment files.
 
-    Returns:
-        A list of the JSON files' dicts with two fields more: `reproduces`, the path of
-        the experiment file of the same configuration, or `None`; and `notes`, a list of
-        str: how the run differs from the file that is most like it, and "mixed" if
-        different versions or revisions trained it.
+    Each has two fields more: `reproduces`, the path of the file of the same
+    configuration, or `None`; and `notes`, a list of str: how the run differs from the
+    file that is most like it, and "mixed" if different versions or revisions trained
+    it.
     """
     files = {}
     for path in sorted(Path(experiments).rglob("*.yaml")):

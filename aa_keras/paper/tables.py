@@ -15,17 +15,14 @@ from aa_keras.paper import facts
 def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
     """Returns the rows of the paper's tables with the counts of the built networks.
 
-    Each distinct network is built once; all rows take a minute or two.
-
-    Args:
-        table: int, the only table wanted, 1 to 8. Defaults to `None`, all tables.
-        experiments: path of a folder of experiment files.
+    `table` is the only one wanted. Each distinct network is built once; all rows take a
+    minute or two.
 
     Returns:
         A list of dicts of plain values: `table`, `row`, `experiment` (path or `None`),
         `params_m`, `gflops_paper`, `gflops` (`None` where the network is not built),
-        `paper` (the printed numbers, and `marks`), `note`. A point of a figure also
-        has `figure`.
+        `paper` (the printed numbers, and `marks`), `note`. A point of a figure also has
+        `figure`.
     """
     numbers = sorted({row.table for row in facts.rows()})
     if table is not None and table not in numbers:

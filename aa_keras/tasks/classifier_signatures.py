@@ -128,12 +128,7 @@ def expect(model, inputs, images, class_names) -> dict[str, np.ndarray]:
 
 
 def compare(answer, expected, on_inputs) -> tuple[float, int]:
-    """Compares an answer of a signature with what `expect` returned.
-
-    Returns:
-        The largest difference of a probability, and the number of images with another
-        class.
-    """
+    """Returns the largest difference, and the number of images with another class."""
     given, wanted = answer["probabilities"], expected["probabilities"]
     first = given.argmax(axis=1)
     behind = wanted.max(axis=1) - wanted[np.arange(len(first)), first]

@@ -93,12 +93,8 @@ def build_signatures(
 def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.ndarray]:
     """Computes what an export has to answer to `inputs`, and to uint8 `images`.
 
-    Returns:
-        Dictionary of `scores` and `classes` (B, K), `boxes` (B, K, 4) in pixels of the
-        images and `input_boxes` in pixels of the inputs.
-
-    Raises:
-        ValueError: if the model has not one class for each class name.
+    `scores` and `classes` (B, K), `boxes` (B, K, 4) in pixels of the images and
+    `input_boxes` in pixels of the inputs.
     """
     if model.num_classes != len(class_names):
         raise ValueError(
@@ -118,14 +114,10 @@ def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.nd
 
 
 def compare(answer, expected, on_inputs) -> tuple[float, int]:
-    """Compares an answer of a signature with what `expect` returned.
+    """Returns the largest difference of a score, and the boxes without a counterpart.
 
     Boxes are compared as a set, because boxes of equal scores have no order. They are
     in pixels of the inputs if `on_inputs`, else of the images.
-
-    Returns:
-        The largest difference of a score, and the number of boxes without a
-        counterpart.
     """
     boxes = expected["input_boxes" if on_inputs else "boxes"]
     difference, missing = 0.0, 0

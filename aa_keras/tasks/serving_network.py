@@ -13,13 +13,7 @@ from aa_keras.layers import record_projections
 
 
 class Signature(NamedTuple):
-    """One function of an export.
-
-    Args:
-        function: callable, a function of one tensor that returns a dictionary.
-        input: a `tf.TensorSpec` with a name.
-        attention_layer: str, the layer whose scores it returns. Defaults to `None`.
-    """
+    """A function of an export, its input, and the layer whose scores it returns."""
 
     function: Callable
     input: tf.TensorSpec
@@ -31,19 +25,12 @@ def build_network(model, input_shape, attention=None) -> Callable:
 
     The weights become constants of the graph, so that TensorFlow folds normalization
     into convolutions when it loads the graph. A single image, the usual request, has a
-    graph of its own in which all shapes are static. Each graph is stored once,
-    however many functions call it.
+    graph of its own in which all shapes are static. Each graph is stored once, however
+    many functions call it.
 
-    Args:
-        model: a built Keras model of one input.
-        input_shape: tuple (H, W, C).
-        attention: dictionary from a name to an attention layer of the model. Defaults
-            to none.
-
-    Returns:
-        Function of float32 (B, H, W, C), of any batch, also an empty one. Returns the
-        outputs of the model, and of each layer in `attention` the `Projections`; for an
-        empty batch, those of one black image.
+    The function takes float32 (B, H, W, C), also an empty batch. It returns the outputs
+    of the model, and of each layer in `attention` the `Projections`; for an empty batch
+    those of one black image.
     """
     weights = [
         [variable.numpy() for variable in variables]

@@ -141,10 +141,7 @@ class Task(abc.ABC):
     def expect(self, model, inputs, images) -> dict:
         """Returns the arrays that an export must reproduce.
 
-        Args:
-            model: the model of a finished run.
-            inputs: float array, the preprocessed images.
-            images: list of uint8 arrays, the images before preprocessing.
+        `inputs` are the preprocessed `images`, which are a list of uint8 arrays.
         """
 
     def compare(self, answer: dict, expected: dict, on_inputs: bool) -> tuple:
@@ -169,12 +166,7 @@ class Task(abc.ABC):
 
 
 def draw_labels(picture, labels) -> np.ndarray:
-    """Returns a picture as RGB with boxes (left, top, right, bottom) and their texts.
-
-    Args:
-        picture: uint8 array (height, width, 1 or 3).
-        labels: iterable of pairs (box, text).
-    """
+    """Returns a picture as RGB, with the texts of boxes (left, top, right, bottom)."""
     image = Image.fromarray(np.broadcast_to(picture, (*picture.shape[:2], 3)))
     drawing = ImageDraw.Draw(image)
     for box, text in labels:

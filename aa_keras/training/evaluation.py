@@ -15,10 +15,6 @@ def load_run(workdir) -> Run:
 def evaluate(workdir, split: str = "test") -> dict:
     """Measures a finished run on a whole split and adds that to its `result.json`.
 
-    Args:
-        workdir: the folder of a finished run.
-        split: str, "test", "validation" or "train". Defaults to `"test"`.
-
     Returns:
         The metrics, each image counted exactly once.
 

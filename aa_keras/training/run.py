@@ -241,16 +241,9 @@ def _shorten(batches, experiment):
 
 
 def build_model(experiment, input_shape, classifier_activation=None) -> keras.Model:
-    """Returns the experiment's network.
+    """Returns the experiment's network for images of `input_shape`.
 
-    Args:
-        experiment: a `config.Experiment`.
-        input_shape: tuple of int, (height, width, channels).
-        classifier_activation: str, `"softmax"`. Defaults to `None`, logits, as the
-            network is trained.
-
-    Raises:
-        ValueError: if depths, heads or stages do not fit.
+    `classifier_activation` is `"softmax"`, or `None` for logits, as it is trained.
     """
     options = experiment.model.model_dump(exclude_none=True)
     options["classifier_activation"] = classifier_activation

@@ -121,7 +121,12 @@ def draw_relative_tables(tables, *, title=None) -> Figure:
     for axis, (label, table) in zip(axes, tables.items(), strict=True):
         last = (len(table) - 1) // 2
         extent = (-0.5, table.shape[1] - 0.5, last + 0.5, -last - 0.5)
-        scale = {"cmap": SIGNED, "vmin": -limit, "vmax": limit, "aspect": "auto"}
+        scale: dict[str, Any] = {
+            "cmap": SIGNED,
+            "vmin": -limit,
+            "vmax": limit,
+            "aspect": "auto",
+        }
         shown = axis.imshow(table, interpolation="nearest", extent=extent, **scale)
         axis.set_title(label, color=INK, fontsize=9)
         axis.set_xlabel("channel", color=INK, fontsize=8)
@@ -149,7 +154,11 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
     height = 0.42 * num_rows + 0.2 * num_lines + 0.2
     figure = new_figure(0.42 * num_columns + 0.4, height, title)
     axis = figure.subplots()  # one for all, so that cells have one size
-    scale = {"cmap": SIGNED if signed else SHARES, "vmin": low, "vmax": high}
+    scale: dict[str, Any] = {
+        "cmap": SIGNED if signed else SHARES,
+        "vmin": low,
+        "vmax": high,
+    }
     left = 0
     for label, matrix in matrices.items():
         rows, columns = matrix.shape
@@ -157,11 +166,16 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
         shown = axis.pcolormesh(*edges, matrix, edgecolors="white", **scale)
         for (row, column), value in np.ndenumerate(matrix):
             red, green, blue, _ = shown.cmap(shown.norm(value))
-            color = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+            ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
             text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
-            style = {"ha": "center", "va": "center", "fontsize": 8, "color": color}
+            style: dict = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
             axis.text(left + column + 0.5, row + 0.5, text, **style)
-        style = {"ha": "center", "va": "bottom", "fontsize": 9, "color": INK}
+        style = {
+            "ha": "center",
+            "va": "bottom",
+            "fontsize": 9,
+            "color": INK,
+        }
         axis.text(left + columns / 2, -0.2, label, **style)
         left += columns + 1
     axis.set(xlim=(0, num_columns), ylim=(num_rows, -0.5 * num_lines), aspect="equal")
@@ -185,7 +199,7 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
         axis.plot(heads, [row] * len(heads), "o", color="#31688e", alpha=0.85)
         for rank, head in enumerate(np.argsort(heads)):
             offset = (0, -13 if rank % 2 else 5)  # neighbours do not collide
-            style = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
+            style: dict = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
             place = (heads[head], row)
             axis.annotate(str(head), place, xytext=offset, color=INK, **style)
         if limits:
@@ -233,8 +247,8 @@ def picture_of(image) -> np.ndarray:
 
 def new_figure(width, height, title) -> Figure:
     """Returns an empty white figure that pyplot does not manage; sizes in inches."""
-    style: dict[str, Any] = {"dpi": 130, "layout": "constrained", "facecolor": "white"}
-    figure = Figure(figsize=(width, height), **style)
+    size = (width, height)
+    figure = Figure(size, dpi=130, layout="constrained", facecolor="white")
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title, color=INK, fontsize=10)
@@ -265,7 +279,7 @@ def _ring(axis, query):
 
 def _outline(axis, corner, width, height):
     for color, line_width in OUTLINE:
-        line = {"ec": color, "lw": line_width, "clip_on": False}
+        line: dict[str, Any] = {"ec": color, "lw": line_width, "clip_on": False}
         axis.add_patch(Rectangle(corner, width, height, fill=False, **line))
 
 

@@ -22,13 +22,8 @@ def attend(q, k, v, size, tables, implementation="auto", return_scores=False):
     Products in float16 overflow beyond logits of 65504, and in bfloat16 the gradient
     subtracts large numbers that differ little where values share an offset.
 
-    Args:
-        q, k, v, size, tables: as for `listing_attention`.
-        implementation: str, one of `IMPLEMENTATIONS`.
-        return_scores: bool, whether scores are needed; only the listing has them.
-
-    Returns:
-        The pair output (B, N, HW, V) and scores (B, N, HW, HW) or None.
+    The arguments and results are those of `listing_attention`; scores are None unless
+    they are requested, as only the listing has them.
     """
     narrow, wide = v.dtype, wide_float(v.dtype)
     q, k, v = (ops.cast(x, wide) for x in (q, k, v))

@@ -29,12 +29,8 @@ def combine_heads(x, size):
 def listing_attention(q, k, v, size, tables):
     """The paper's formulation, which holds every logit at once.
 
-    Args:
-        q: tensor (B, N, HW, D), queries.
-        k: tensor (B, N, HW, D), keys.
-        v: tensor (B, N, HW, V), values.
-        size: pair (H, W).
-        tables: pair of relative embeddings (2H-1, D) and (2W-1, D), None for none.
+    Queries and keys are (B, N, HW, D), values (B, N, HW, V), `size` is (H, W), `tables`
+    relative embeddings (2H-1, D) and (2W-1, D), each None for none.
 
     Returns:
         The pair output (B, N, HW, V) and scores (B, N, HW, HW), queries by keys.

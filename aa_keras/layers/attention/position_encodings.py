@@ -11,12 +11,10 @@ from keras import ops
 
 
 class PositionEncoding(NamedTuple):
-    """What a position encoding does.
+    """What an encoding does to the attention's input (B, *size, C).
 
-    Args:
-        encode: function of the attention's input (B, *size, C), called before queries,
-            keys and values are projected. It may add channels.
-        has_tables: bool, whether the logits contain relative terms from tables.
+    It may add channels. `has_tables`: whether the logits contain relative terms from
+    tables.
     """
 
     encode: Callable = lambda x: x

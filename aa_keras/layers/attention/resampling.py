@@ -19,24 +19,16 @@ def interpolation_matrix(coordinates, length):
 
 
 def fit_table(table, length, on_larger="raise"):
-    """Fits the relative embeddings of one axis to another length.
+    """Fits the relative embeddings (2L-1, D) of one axis to another length.
 
     A shorter axis uses the middle rows of the table, which is exact: the same distances
     have the same rows. For a longer one the table is stretched: distance 0 and the two
     ends keep their rows, others are interpolated linearly.
 
-    Args:
-        table: tensor (2L-1, D).
-        length: int or scalar integer tensor, the positions of the axis.
-        on_larger: str, "raise" or "resize", what to do if `length` is more than L.
-            Defaults to "raise".
-
-    Returns:
-        Tensor (2*length-1, D).
-
     Raises:
-        ValueError: if `length` is more than L and `on_larger` is "raise". For a length
-            known only at run time the backend raises its own error.
+        ValueError: if `length` is more than L and `on_larger` is "raise", not "resize".
+        For
+            a length known only at run time the backend raises its own error.
     """
     num_rows, depth = table.shape
     built = (num_rows + 1) // 2
@@ -103,13 +95,7 @@ def undo_halving(x, size, strides):
     the cells of the halved map with stride 2. The result has every `strides`-th cell.
     Beyond the first and the last cell their values repeat.
 
-    Args:
-        x: tensor (B, *ceil(ceil(size / 2) / strides), C).
-        size: sequence of ints or scalar tensors, the lengths before pooling.
-        strides: sequence of ints.
-
-    Returns:
-        Tensor (B, *ceil(size / strides), C).
+    From (B, *ceil(ceil(size / 2) / strides), C) to (B, *ceil(size / strides), C).
     """
     dtype = wide_float(x.dtype)
     for axis, (length, stride) in enumerate(zip(size, strides, strict=True), start=1):

@@ -39,18 +39,11 @@ def plan_grid(num_maps, height, most) -> Grid:
 
 
 def map_blocks(function, parts, like, grid, in_flight=1) -> Parts:
-    """Calls a function for each block of its arguments and joins what it returns.
+    """Calls a function of `Parts` for each block of `parts` and joins what it returns.
 
-    Args:
-        function: callable that takes the `Parts` of a block and returns its results.
-        parts: `Parts`, all arguments.
-        like: `Parts`, tensors in the shapes of the joined results.
-        grid: `Grid`.
-        in_flight: int, how many blocks may be computed, and in memory, at once.
-            Defaults to `1`.
-
-    Returns:
-        Parts. Where blocks return the same keys, rows or whole, their sum.
+    `like` has the shapes of the joined results. At most `in_flight` blocks are
+    computed, and in memory, at once. Where blocks return the same keys, rows or whole,
+    they are added.
     """
     blocks = _cut(parts, grid)
 
