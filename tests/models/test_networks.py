@@ -136,9 +136,12 @@ def test_attention_of_resnet_50(aa_resnet_50):
         filters, key_depth, value_depth, downsampling = depths[int(name[5])]
         assert layer.kernel_size == (3, 3)
         assert layer.filters == filters
-        assert (layer.key_depth, layer.value_depth) == (key_depth, value_depth)
-        assert layer.attention_downsampling == downsampling
-        assert layer.num_heads == 8
+        assert (layer.attention.key_depth, layer.attention.value_depth) == (
+            key_depth,
+            value_depth,
+        )
+        assert layer.attention.attention_downsampling == downsampling
+        assert layer.attention.num_heads == 8
         assert layer.strides == ((2, 2) if "block1_" in name else (1, 1))
         assert not layer.use_bias
 
@@ -173,7 +176,10 @@ def test_attention_of_the_other_families(name, options, suffix, expected):
         for stage, count in blocks.items()
         for block in range(1, count + 1)
     ]
-    depths = [(layer.key_depth, layer.value_depth) for layer in layers.values()]
+    depths = [
+        (layer.attention.key_depth, layer.attention.value_depth)
+        for layer in layers.values()
+    ]
     assert (depths[0], depths[-1]) == (first, last)
 
 
@@ -354,6 +360,12 @@ def test_options_are_resolved_with_the_values_of_the_family():
             "stages": [2, 3, 4],
             "downsampled_stages": [2],
             "position_encoding": "relative",
+            "key_depth": None,
+            "value_depth": None,
+            "blocks": "all",
+            "strided": "sample",
+            "relative_scale": 1.0,
+            "normalization_scale": 1.0,
         },
     }
     plain = models.resolved_options("mnasnet", classes=3)
@@ -402,4 +414,4 @@ def test_stages_left_out_of_attention_are_not_downsampled_either():
         classes=7,
     )
     layers = augmented(model).values()
-    assert {layer.attention_downsampling for layer in layers} == {1}
+    assert {layer.attention.attention_downsampling for layer in layers} == {1}

@@ -62,7 +62,7 @@ def test_attention_is_in_the_backbone(model):
         if isinstance(layer, AugmentedConv2D)
     ]
     assert len(found) == 4 + 6 + 3
-    assert {layer.num_heads for layer in found} == {4}
+    assert {layer.attention.num_heads for layer in found} == {4}
 
 
 def test_heads_share_convolutions_but_not_normalisation(model):

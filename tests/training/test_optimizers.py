@@ -110,6 +110,6 @@ def test_only_kernels_of_an_augmented_convolution_decay():
         v.path.split("/", 1)[1] for v in layer.trainable_variables if is_kernel(v)
     } == {
         "convolution/kernel",
-        "qkv/kernel",
-        "output_projection/kernel",
+        "attention/qkv/kernel",
+        "attention/output_projection/kernel",
     }
