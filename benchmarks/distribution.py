@@ -120,6 +120,7 @@ def seconds_a_step(name, batch_size, strategy, arguments):
     import tensorflow as tf
 
     from aa_keras import config
+    from aa_keras.tasks import find_task
     from aa_keras.training import distribution
     from aa_keras.training.run import Plan, build_model, compile_model
     from aa_keras.training.steps import build_metrics
@@ -128,10 +129,11 @@ def seconds_a_step(name, batch_size, strategy, arguments):
     experiment = config.load(ROOT / "experiments" / f"{name}.yaml", overrides)
     size = experiment.data.image_size
     channels = 1 if experiment.data.name == "digits" else 3
-    plan = Plan(epochs=1000, steps=arguments.steps, batch_size=batch_size, smoke=False)
+    task = find_task(experiment)(experiment, None, ())  # without its data
+    plan = Plan(epochs=1000, steps=arguments.steps)
     with distribution.scope(strategy):
         model = build_model(experiment, (size, size, channels))
-        compile_model(model, experiment, plan, strategy)
+        compile_model(model, task, plan, strategy)
     classes = experiment.model.classes
     labels = tf.one_hot(tf.range(batch_size) % classes, classes)
     images = keras.random.normal((batch_size, size, size, channels), seed=0)

@@ -28,7 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from aa_keras import config, export, training
-from aa_keras.tasks.task import open_data
+from aa_keras.tasks import find_task
 from aa_keras.training import provenance
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -103,7 +103,8 @@ def main():
     options = parser.parse_args()
 
     experiment = config.load(options.experiment)
-    source, preprocessing = open_data(experiment)
+    task = find_task(experiment).open(experiment)
+    source, preprocessing = task.source, task.preprocessing
     model = training.build_model(experiment, preprocessing.output_shape, "softmax")
     with tempfile.TemporaryDirectory() as folder:
         path = export.export_saved_model(

@@ -85,8 +85,8 @@ class DetectionPreprocessing(Preprocessing):
     def fit(self, images, scale=None, corner=(0, 0)) -> tf.Tensor:
         """Scales (..., height, width, channels), crops to the square and normalizes.
 
-        `scale` defaults to the one that makes the image fit; `corner` is the crop's (y,
-        x).
+        `scale` defaults to the one that makes the image fit; `corner` (y, x) is that of
+        the crop.
         """
         size = self.image_size
         shape = tf.shape(images)[-3:-1]

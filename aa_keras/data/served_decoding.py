@@ -44,8 +44,7 @@ def decode_picture(encoded, channels) -> tf.Tensor:
 
     Raises:
         tf.errors.InvalidArgumentError: if it is no such file, is broken, or has more
-        than
-            `MAX_PIXELS`.
+            than `MAX_PIXELS`.
     """
     png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
     jpeg = tf.io.is_jpeg(encoded)

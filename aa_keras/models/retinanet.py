@@ -118,6 +118,7 @@ class RetinaNet(keras_cv.models.RetinaNet):
         input_shape=(640, 640, 3),
         max_size=None,
         bounding_box_format=BOX_FORMAT,
+        prediction_decoder=None,
         name=None,
         trainable=True,
         **options,
@@ -154,6 +155,7 @@ class RetinaNet(keras_cv.models.RetinaNet):
                 bias=-math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY),
             ),
             box_head=PredictionHead("box", NUM_ANCHORS * 4),
+            prediction_decoder=prediction_decoder,
             name=name,
             trainable=trainable,
         )
