@@ -143,7 +143,8 @@ def test_attention_of_resnet_50(aa_resnet_50):
         assert layer.attention.attention_downsampling == downsampling
         assert layer.attention.num_heads == 8
         assert layer.strides == ((2, 2) if "block1_" in name else (1, 1))
-        assert not (layer.convolution.use_bias or layer.attention.use_bias)
+        assert not layer.convolution.use_bias
+        assert not layer.attention.use_bias
 
 
 @pytest.mark.parametrize(
