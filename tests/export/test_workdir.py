@@ -15,7 +15,7 @@ def test_unknown_format(workdir, tmp_path):
 
 
 def test_no_run_there(tmp_path):
-    with pytest.raises(ValueError, match=r"no config\.yaml in it"):
+    with pytest.raises(ValueError, match=r"contains no config\.yaml"):
         export.export(tmp_path / "nothing", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
