@@ -12,6 +12,7 @@ benchmarks/out/data.json.
 """
 
 import argparse
+import dataclasses
 import json
 import os
 import platform
@@ -24,8 +25,9 @@ import rich.console
 import rich.table
 import tensorflow as tf
 
-from aa_keras import config, data, models
+from aa_keras import config, training
 from aa_keras.data import decoding
+from aa_keras.tasks import find_task
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTPUT = Path(__file__).parent / "out" / "data.json"
@@ -67,47 +69,10 @@ def decoding_alone(records, channels, batch_size):
     )
 
 
-def build_pipelines(experiment, source, batch_size):
-    """Batches for training and for evaluation, without an end."""
-    options = experiment.data
-    if source.task == "detection":
-        functions, training_options = data.detection_batches, options.detection_options
-        preprocess = data.detection_batches.DetectionPreprocessing
-    else:
-        functions, training_options = data, options.training_options
-        preprocess = data.Preprocessing
-    preprocessing = preprocess(
-        mean=source.mean, std=source.std, **options.preprocessing_options
-    )
-    training = functions.build_training(
-        source,
-        preprocessing,
-        **{**training_options, "batch_size": batch_size},
-        seed=0,
-        epochs=range(1000),
-    )
-    evaluation = functions.build_evaluation(
-        source, preprocessing, split="test", batch_size=batch_size
-    )
-    return training, evaluation.repeat()
-
-
-def build_training_step(experiment, batch):
-    """A function that trains the experiment's network on the batch once."""
-    options = experiment.model.model_dump(exclude_none=True)
-    model = models.build(
-        input_shape=batch[0].shape[1:], classifier_activation=None, **options
-    )
-    if experiment.model.name == "retinanet":
-        model.compile(
-            optimizer="sgd",
-            classification_loss="focal",
-            box_loss="smoothl1",
-            jit_compile=False,
-        )
-    else:
-        loss = keras.losses.CategoricalCrossentropy(from_logits=True)
-        model.compile(optimizer="sgd", loss=loss, jit_compile=False)
+def build_training_step(task, batch):
+    """A function that trains the task's network on the batch once."""
+    model = training.build_model(task.experiment, batch[0].shape[1:])
+    model.compile(optimizer="sgd", **{"jit_compile": False, **task.compile_arguments()})
     model.make_train_function()
     iterator = iter(tf.data.Dataset.from_tensors(batch).repeat())
     return lambda: model.train_function(iterator)
@@ -116,21 +81,27 @@ def build_training_step(experiment, batch):
 def measure(name, data_dir, seconds, rounds):
     """The rates of one pipeline and of what it is compared with."""
     experiment_name, network_name, batch_size = PIPELINES[name]
+    overrides = [f"data.batch_size={batch_size}"]
+    overrides += [f"data.data_dir={data_dir}"] if data_dir else []
     experiment, network = (
-        config.load(ROOT / "experiments" / f"{stem}.yaml")
+        config.load(ROOT / "experiments" / f"{stem}.yaml", overrides)
         for stem in (experiment_name, network_name)
     )
     start = time.perf_counter()
-    source = data.open_source(name, data_dir)
-    training, evaluation = build_pipelines(experiment, source, batch_size)
+    task = find_task(experiment).open(experiment)
+    source = task.source
+    batches = task.build_training(range(1000))
+    evaluation = task.build_evaluation("test").repeat()
     opened = time.perf_counter() - start
     decoded = decoding_alone(source.records("train", None), source.channels, batch_size)
-    step = build_training_step(network, next(iter(training)))
+    step = build_training_step(
+        dataclasses.replace(task, experiment=network), next(iter(batches))
+    )
     step()  # traces
     rates = {"decoding": [], "training": [], "evaluation": [], "network": []}
     for _ in range(rounds):
         rates["decoding"].append(count_images(decoded, seconds))
-        rates["training"].append(count_images(training, seconds))
+        rates["training"].append(count_images(batches, seconds))
         rates["evaluation"].append(count_images(evaluation, seconds))
         start, steps = time.perf_counter(), 0
         while time.perf_counter() - start < seconds:
