@@ -4,9 +4,12 @@ import json
 import shutil
 from pathlib import Path
 
+import pytest
+
 EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "own_mechanism"
 
 
+@pytest.mark.slow  # the report counts every network
 def test_the_example_trains_and_is_reported(aa_keras, tmp_path):
     # Outside of the checkout: the module is found beside the file.
     shutil.copytree(EXAMPLE, tmp_path / "mine")
