@@ -34,7 +34,7 @@ ARROWS = {
         "whole_writes",
         "workdir",
     },
-    "export": {"data", "layers", "models", "tasks", "training"},
+    "export": {"data", "layers", "models", "tasks", "training", "whole_writes"},
     "paper": {
         "config",
         "counting",

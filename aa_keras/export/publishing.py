@@ -7,8 +7,9 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import filelock
 import tensorflow as tf
+
+from aa_keras.whole_writes import locked
 
 
 def publish(write, out, version=None) -> Path:
@@ -67,7 +68,7 @@ def _staging(out):
         place = out  # mounted: nothing can be renamed into it from outside
     prefix = f".{out.absolute().name}-export-"
     for leftover in place.glob(f"{prefix}*"):
-        with contextlib.suppress(OSError, filelock.Timeout), _lock(leftover):
+        with contextlib.suppress(OSError, ValueError), _lock(leftover):
             shutil.rmtree(leftover)
     staging = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
     try:
@@ -78,8 +79,7 @@ def _staging(out):
 
 
 def _lock(folder):
-    """A lock that the system releases when the process ends."""
-    return filelock.FileLock(folder / "lock", timeout=0)
+    return locked(folder / "lock", f"{folder}: another process writes to it")
 
 
 def _rename(folder, out, version):
