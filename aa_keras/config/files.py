@@ -145,7 +145,7 @@ def differences(
 def digest(experiment: Experiment) -> str:
     """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`.
 
-    Defaults are left out, so that a new option does not change the digests of before.
+    It excludes defaults, so that a new option does not change existing digests.
     """
     values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
     values["model.name"] = experiment.model.name
