@@ -18,14 +18,9 @@ class Classification(Task):
     signatures: ClassVar = classifier_signatures
     final_activation = "softmax"
 
-    def build_training(self, epochs):
-        return self.batches.build_training(
-            self.source,
-            self.preprocessing,
-            seed=self.experiment.train.seed,
-            epochs=epochs,
-            **self.experiment.data.training_options,
-        )
+    @property
+    def training_options(self):
+        return self.experiment.data.training_options
 
     def build_validation(self):
         return self.build_evaluation("validation")

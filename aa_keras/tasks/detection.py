@@ -20,15 +20,9 @@ class Detection(Task):
     signatures: ClassVar = detector_signatures
     final_activation = None
 
-    def build_training(self, epochs, **changed):
-        options = {**self.experiment.data.detection_options, **changed}
-        return self.batches.build_training(
-            self.source,
-            self.preprocessing,
-            seed=self.experiment.train.seed,
-            epochs=epochs,
-            **options,
-        )
+    @property
+    def training_options(self):
+        return self.experiment.data.detection_options
 
     def build_validation(self):
         """Returns images without augmentation, boxes in the network's pixels."""

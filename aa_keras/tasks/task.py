@@ -76,9 +76,23 @@ class Task(abc.ABC):
         preprocessing = dataclasses.asdict(self.preprocessing)
         return {"class_names": self.class_names, "preprocessing": preprocessing}
 
+    @property
     @abc.abstractmethod
-    def build_training(self, epochs: range) -> tf.data.Dataset:
-        """Returns whole batches of `data.batch_size` for a range of epochs."""
+    def training_options(self) -> dict:
+        """The keys of the section `data` that `batches.build_training` takes."""
+
+    def build_training(self, epochs: range, **changed) -> tf.data.Dataset:
+        """Returns whole batches of `data.batch_size` for a range of epochs.
+
+        `changed` replaces some of the `training_options`.
+        """
+        return self.batches.build_training(
+            self.source,
+            self.preprocessing,
+            seed=self.experiment.train.seed,
+            epochs=epochs,
+            **(self.training_options | changed),
+        )
 
     @abc.abstractmethod
     def build_validation(self) -> tf.data.Dataset:
