@@ -4,6 +4,8 @@ import keras
 import pytest
 
 from aa_keras import models
+from aa_keras.models import spec
+from aa_keras.options import check
 
 BASE = {"input_shape": (32, 32, 3), "classes": 10}
 
@@ -124,3 +126,20 @@ def test_channels_first_is_refused():
             models.build("resnet", depth=8, **BASE)
     finally:
         keras.config.set_image_data_format("channels_last")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "rate"),
+    [
+        ("resnet", {"depth": 8}, None),
+        ("resnet", {"depth": 8, "dropout": 0.3}, 0.3),
+        ("mnasnet", {"width_multiplier": 0.25}, 0.2),
+        ("mnasnet", {"width_multiplier": 0.25, "dropout": 0.0}, None),
+    ],
+)
+def test_dropout_has_one_default_a_family(name, options, rate):
+    model = models.build(name, input_shape=(32, 32, 3), classes=3, **options)
+    rates = [x.rate for x in model.layers if isinstance(x, keras.layers.Dropout)]
+    assert rates == ([] if rate is None else [rate])
+    section = {"resnet": spec.ResNet, "mnasnet": spec.MnasNet}[name]
+    assert check(section, {"classes": 3, **options}).dropout == (rate or 0.0)
