@@ -14,6 +14,7 @@ import traceback
 import click
 
 from aa_keras import __version__, config
+from aa_keras.export.formats import FORMATS
 
 
 class Pixel(click.ParamType):
@@ -45,8 +46,6 @@ def ends_in(*suffixes):
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
 experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
-
-
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
 
@@ -118,10 +117,7 @@ def predict(workdir, images, top, out):
 @finished_run
 @click.argument("out", type=click.Path())
 @click.option(
-    "--format",
-    default="saved_model",
-    show_default=True,
-    help="saved_model, onnx or litert",
+    "--format", default="saved_model", show_default=True, type=click.Choice([*FORMATS])
 )
 def export_(workdir, out, format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
