@@ -28,6 +28,7 @@ ARROWS = {
         "counting",
         "data",
         "keras_internals",
+        "layers",
         "models",
         "tasks",
         "visualization",

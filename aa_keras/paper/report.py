@@ -49,11 +49,15 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
 def summary_as_text(summary: dict[str, Any]) -> str:
     """Returns `summarize`'s dict as lines for the console."""
     options = dict(summary["options"])
-    attention = options.pop("attention") or {}
+    parts = {"attention": options.pop("attention", None) or {}, "network": options}
     lines = [
         summary["name"],
-        "  attention     " + ", ".join(f"{k} {v}" for k, v in attention.items()),
-        "  network       " + ", ".join(f"{k} {v}" for k, v in options.items()),
+        *(
+            f"  {part:13} "
+            + ", ".join(f"{k} {v}" for k, v in values.items() if v is not None)
+            for part, values in parts.items()
+            if values
+        ),
         f"  parameters    {summary['params']:,}",
         f"  gflops_paper  {summary['gflops_paper']:.4g}"
         "   (a multiply-add is 2 in convolutions, 1 in attention)",

@@ -9,6 +9,7 @@ import tensorflow as tf
 from aa_keras import config, models
 from aa_keras.counting import count
 from aa_keras.data.batches import check_num_batches
+from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
 from aa_keras.training import callbacks, distribution, provenance
 from aa_keras.training.console import Console
@@ -177,7 +178,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
-            *attention_pictures(task, plan, log_dir / "attention"),
+            *attention_pictures(model, task, plan, log_dir / "attention"),
         ]
     with contextlib.closing(console):
         model.fit(
@@ -192,10 +193,10 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         )
 
 
-def attention_pictures(task, plan, log_dir) -> list:
+def attention_pictures(model, task, plan, log_dir) -> list:
     """Returns the callbacks that `train.attention_maps_every` asks for."""
     every = task.experiment.train.attention_maps_every
-    if not every or not task.experiment.model.attention:
+    if not every or not attention_layers(model):
         return []
     from aa_keras.visualization.tensorboard import AttentionMaps
 

@@ -1,12 +1,14 @@
 """Networks of others: built, checked and configured as the project's own."""
 
+import re
 import sys
 from functools import partial
 
 import keras
 import pytest
 
-from aa_keras import config, models
+from aa_keras import config, models, training
+from aa_keras.paper.report import summarize, summary_as_text
 
 EXPERIMENT = """
 import: [own_networks]
@@ -84,6 +86,19 @@ def test_a_file_imports_what_it_names(tmp_path, monkeypatch):
     }
     model = models.build(input_shape=(8, 8, 1), **options)
     assert model.count_params() == 64 * 8 + 8 + 8 * 10 + 10
+    (network,) = re.findall(
+        r"^  network .*$", summary_as_text(summarize(experiment)), re.M
+    )
+    assert (
+        network.split(None, 1)[1]
+        == "name linear, classes 10, hidden 8, activation relu"
+    )
+    # Pictures of attention are requested from a network that has none.
+    pictures = config.load(path, ["train.attention_maps_every=1"])
+    result = training.train(pictures, tmp_path / "trained")
+    assert result["metrics"]["test"]["images"] == 359
+    again = training.load_run(tmp_path / "trained")
+    assert again.model.count_params() == model.count_params()
     saved = tmp_path / "run" / "saved.yaml"  # in another folder than the module
     saved.parent.mkdir()
     saved.write_text(config.dump(experiment))
