@@ -25,16 +25,11 @@ def build_signatures(
 ) -> dict[str, Signature]:
     """Builds the signatures of an exported classifier.
 
-    | name | input | output |
-    |---|---|---|
-    | `serving_default` | `images`, uint8 (B, H, W, C) of any size | an answer |
-    | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files | an answer |
-    | `serve_preprocessed` | `inputs`, float32 input of the network | an answer |
-    | `serve_attention` | `images`, as above | an answer and `attention_scores` |
-
-    An answer is `probabilities` (B, L), `classes` (B,) and `class_names` (B,) of the
-    most probable class, and `top_k_probabilities`, `top_k_classes` and
-    `top_k_class_names` (B, K), most probable first.
+    The signatures of `serving_network` return an answer. `serve_attention` takes
+    `images` and returns an answer and `attention_scores`. An answer is `probabilities`
+    (B, L), `classes` (B,) and `class_names` (B,) of the most probable class, and
+    `top_k_probabilities`, `top_k_classes` and `top_k_class_names` (B, K), most probable
+    first.
 
     Args:
         model: a Keras model that ends in probabilities.

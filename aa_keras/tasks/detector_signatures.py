@@ -22,13 +22,8 @@ def build_signatures(
 ) -> dict[str, Signature]:
     """Builds the signatures of an exported RetinaNet.
 
-    | name | input | output |
-    |---|---|---|
-    | `serving_default` | `images`, uint8 (B, H, W, C) of any size | an answer |
-    | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files | an answer |
-    | `serve_preprocessed` | `inputs`, float32 input of the network | an answer, boxes in pixels of `inputs` |
-
-    An answer is `boxes` (B, K, 4), left, top, right, bottom in pixels of the image,
+    The signatures of `serving_network` return an answer: `boxes` (B, K, 4), left, top,
+    right, bottom in pixels of the image, or of `inputs` in `serve_preprocessed`,
     `scores` (B, K), `classes` (B, K), -1 where there is no box, `class_names` (B, K)
     and `num_detections` (B,).
 
@@ -40,7 +35,7 @@ def build_signatures(
 
     Raises:
         ValueError: if `attention_layer` is given.
-    """  # noqa: E501
+    """
     if attention_layer is not None:
         raise ValueError(
             f"attention_layer: received {attention_layer!r}; allowed for a detector: "

@@ -1,5 +1,11 @@
 """What the signatures of all tasks share: a network that answers fast, and inputs.
 
+| signature | input |
+|---|---|
+| `serving_default` | `images`, uint8 (B, H, W, C) of any size |
+| `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files |
+| `serve_preprocessed` | `inputs`, float32 (B, H, W, C), input of the network |
+
 Shape letters: B batch, H height, W width, C channels.
 """
 
