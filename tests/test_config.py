@@ -70,6 +70,9 @@ def test_the_digest_is_blind_to_where_data_lies_and_to_nothing_else(write):
     assert config.digest(first) == config.digest(moved)
     assert set(config.differences(first, moved)) == {"data.data_dir", "data.download"}
     assert config.differences(first, moved, ignore=config.PATH_KEYS) == {}
+    assert config.without_paths(first) == config.without_paths(moved)
+    assert config.without_paths(moved)["data"]["name"] == "cifar100"
+    assert set(config.without_paths(moved)["data"]) & {"data_dir", "download"} == set()
     others = [
         config.load(path, [override])
         for override in ("train.seed=1", "smoke=true", "model.attention={}")

@@ -35,7 +35,7 @@ ARROWS = {
         "whole_writes",
         "workdir",
     },
-    "export": {"data", "layers", "models", "tasks", "training", "whole_writes"},
+    "export": {"config", "data", "layers", "tasks", "training", "whole_writes"},
     "paper": {
         "config",
         "counting",

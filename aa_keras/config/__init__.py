@@ -15,6 +15,8 @@ from aa_keras.config.files import (
     flatten,
     load,
     parse,
+    resolve,
+    without_paths,
 )
 from aa_keras.config.schema import Data, Experiment, Train
 
@@ -29,6 +31,8 @@ __all__ = [
     "flatten",
     "differences",
     "digest",
+    "resolve",
+    "without_paths",
     "PATH_KEYS",
     "HOUSEKEEPING_KEYS",
 ]

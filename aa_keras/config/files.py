@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 
+from aa_keras import models
 from aa_keras.config.schema import Experiment, experiment_type
 from aa_keras.options import check, short
 
@@ -108,6 +109,22 @@ def dump(experiment: Experiment) -> str:
     """Returns the experiment as YAML text with all defaults, which `load` reads."""
     values = experiment.model_dump(mode="json", exclude_none=True)
     return yaml.safe_dump(values, sort_keys=False)
+
+
+def resolve(experiment: Experiment) -> Experiment:
+    """Returns the experiment with the family's value for each option left open."""
+    network = experiment.model
+    options = models.resolved_options(**network.model_dump(exclude_none=True))
+    return experiment.model_copy(update={"model": type(network)(**options)})
+
+
+def without_paths(experiment: Experiment) -> dict[str, Any]:
+    """Returns the experiment as plain data without `PATH_KEYS`, for other machines."""
+    values = experiment.model_dump(mode="json", exclude_none=True)
+    for key in PATH_KEYS:
+        section, _, name = key.rpartition(".")
+        (values[section] if section else values).pop(name, None)
+    return values
 
 
 def flatten(experiment: Experiment) -> dict[str, Any]:

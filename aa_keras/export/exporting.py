@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aa_keras import models
+from aa_keras import config
 from aa_keras.export import assets, checking
 from aa_keras.export.formats import FORMATS
 from aa_keras.export.publishing import publish
@@ -54,18 +54,14 @@ def export(workdir, out, format="saved_model") -> Path:
     """
     _find_format(format)  # before the run is loaded
     run = _load(workdir)
-    configuration = run.experiment.model_dump(mode="json", exclude_none=True)
-    configuration["data"].pop("data_dir", None)  # a path of this machine
-    configuration["model"] = models.resolved_options(
-        **run.experiment.model.model_dump()
-    )
+    experiment = config.without_paths(config.resolve(run.experiment))
     return export_model(
         run.model,
         out,
         format=format,
         preprocessing=run.task.preprocessing,
         class_names=run.task.class_names,
-        card={**run.result, "configuration": configuration},
+        card={**run.result, "experiment": experiment},
         images=checking.sample_images(run.task.preprocessing, run.experiment.data),
     )
 

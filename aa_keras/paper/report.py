@@ -96,7 +96,7 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
                 f"{run.path}: no result.json in it; allowed: the --workdir of a "
                 "finished `aa-keras train`"
             )
-        experiment = _resolved(config.load(run.config))
+        experiment = config.resolve(config.load(run.config))
         if experiment.smoke:
             raise ValueError(f"{run.path}: a smoke run; its numbers mean nothing")
         path = Path(results) / f"{experiment.name}-seed{experiment.train.seed}.json"
@@ -108,11 +108,7 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
                     f"{run.path}: {path} is of another configuration: "
                     f"{_describe(changed)}; allowed: one configuration per name"
                 )
-        values = experiment.model_dump(
-            mode="json",
-            exclude_none=True,
-            exclude={"import_from": True, "data": {"data_dir", "download"}},
-        )
+        values = config.without_paths(experiment)
         collected[path] = {**result, "experiment": values}, experiment
     Path(results).mkdir(parents=True, exist_ok=True)
     for path, (values, _) in collected.items():
@@ -132,7 +128,7 @@ def load_results(results="results", experiments="experiments") -> list[dict[str,
     for path in sorted(Path(experiments).rglob("*.yaml")):
         # A fragment that is the `base:` of others is no experiment by itself.
         with contextlib.suppress(config.ConfigError):
-            files[path.as_posix()] = _resolved(config.load(path))
+            files[path.as_posix()] = config.resolve(config.load(path))
     runs = []
     for run, experiment in map(_read, sorted(Path(results).glob("*.json"))):
         file, differing = None, None
@@ -221,13 +217,6 @@ def replace_section(text: str, name: str, content: str) -> str:
     if count != 1:
         raise ValueError(f"found {count} sections {name!r}; allowed: one")
     return replaced
-
-
-def _resolved(experiment):
-    """The experiment with the family's value for each option that it leaves open."""
-    network = experiment.model
-    options = models.resolved_options(**network.model_dump(exclude_none=True))
-    return experiment.model_copy(update={"model": type(network)(**options)})
 
 
 def _read(path):

@@ -131,7 +131,8 @@ def test_model_card(exported, run):
     assert card["name"] == "digits_aa_resnet"
     assert card["metrics"] == run.result["metrics"]
     assert card["processes"] == run.result["processes"]
-    assert card["configuration"]["model"]["attention"]["num_heads"] == 4
+    assert card["experiment"]["model"]["attention"]["num_heads"] == 4
+    assert card["configuration"] == run.result["configuration"]
     assert card["preprocessing"]["mean"] == [0.306]
     assert card["checked"]["images"] == 18
     assert 0 <= card["checked"]["largest_difference"] <= 1e-5
