@@ -8,7 +8,7 @@ import importlib
 from aa_keras.models import registry
 from aa_keras.models.registry import *  # noqa: F403
 
-_MODULES = {f"build_{name}": module for name, module in registry.FAMILIES.items()}
+_MODULES = {f"build_{name}": f"aa_keras.models.{name}" for name in registry.FAMILIES}
 _MODULES["feature_maps"] = "aa_keras.models.feature_maps"
 
 __all__ = [*registry.__all__, *_MODULES]

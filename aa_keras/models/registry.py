@@ -22,13 +22,7 @@ from aa_keras.options import check
 if TYPE_CHECKING:
     import keras
 
-# Module of each family: it has the functions `build_<family>` and `resolve`.
-FAMILIES = {
-    "resnet": "aa_keras.models.resnet",
-    "wide_resnet": "aa_keras.models.wide_resnet",
-    "mnasnet": "aa_keras.models.mnasnet",
-    "retinanet": "aa_keras.models.retinanet",
-}
+FAMILIES = tuple(spec.NETWORKS)  # those of this package
 _REGISTERED: dict[str, Callable[..., "keras.Model"]] = {}
 
 
@@ -123,7 +117,7 @@ def register(
     >>> aa_keras.models.build("my_resnet", depth=20, classes=10)
     """
     if name in FAMILIES:
-        raise ValueError(f"name: received {name!r}; allowed: none of {list(FAMILIES)}")
+        raise ValueError(f"name: received {name!r}; allowed: none of {FAMILIES}")
     fields: dict[str, Any] = {} if options else _parameters(builder)
     fields["name"] = (Literal[name], name)
     spec.NETWORKS[name] = pydantic.create_model(
@@ -154,7 +148,7 @@ def family_module(name: str) -> ModuleType:
     """Imports and returns the module of a family."""
     if name not in FAMILIES:
         raise ValueError(f"name: received {name!r}; allowed: {list(spec.NETWORKS)}")
-    return importlib.import_module(FAMILIES[name])
+    return importlib.import_module(f"aa_keras.models.{name}")
 
 
 _SE, _GE, _BAM, _CBAM = ({"channel_attention": k} for k in ("se", "ge", "bam", "cbam"))

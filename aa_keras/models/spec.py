@@ -45,13 +45,13 @@ class Attention(Section):
             1 as in the family's stage table.
         downsampled_stages: sequence of int, those of `stages` where attention runs on
             a map of half the height and width.
-        position_encoding: string, `"relative"`, `"none"`, `"sine"` or `"coordconv"`.
+        position_encoding: string, as of `AugmentedConv2D`, which checks it.
         key_depth: int, the key depth itself, in place of `key_ratio`, without a lower
             bound.
         value_depth: int, the value depth itself, in place of `value_ratio`.
         blocks: which blocks of `stages` have attention: `"all"`, `"unstrided"` for
-            those with strides 1, or a mapping from a stage to the
-            numbers of its blocks, counted from 1; a stage that it lacks has none.
+            those with strides 1, or a mapping from a stage to the numbers of its
+            blocks, counted from 1. A stage that it lacks has none.
         strided: string, how a strided block attends: `"sample"` reads one position in
             four, `"pool"` averages. See `AugmentedConv2D`.
         relative_scale: float, factor of the initial standard deviation of the relative
@@ -69,7 +69,7 @@ class Attention(Section):
     min_key_depth_per_head: NonNegative | None = None
     stages: Numbers | None = None
     downsampled_stages: Numbers | None = None
-    position_encoding: Literal["relative", "none", "sine", "coordconv"] = "relative"
+    position_encoding: str = "relative"
     key_depth: Positive | None = None
     value_depth: Positive | None = None
     blocks: Blocks = "all"
@@ -80,11 +80,9 @@ class Attention(Section):
     @pydantic.model_validator(mode="after")
     def _ratio_or_depth(self):
         for part in ("key", "value"):
-            depth, ratio = (
-                getattr(self, f"{part}_{kind}") for kind in ("depth", "ratio")
-            )
-            if None not in (depth, ratio):
-                raise refusal(f"{part}_depth or {part}_ratio, not both")
+            kinds = (f"{part}_depth", f"{part}_ratio")
+            if None not in [getattr(self, kind) for kind in kinds]:
+                raise refusal(f"{' or '.join(kinds)}, not both")
         return self
 
     def augments(self, stage: int, block: int, strides: int) -> bool:
@@ -172,7 +170,8 @@ class RetinaNet(ResidualNetwork):
     name: Literal["retinanet"] = "retinanet"
 
 
-# The options of each network by its name. `models.register` adds to it.
+# The options of each network by its name. The network's module has the same name, and
+# the functions `build_<name>` and `resolve`. `models.register` adds networks of others.
 NETWORKS: dict[str, type[Network]] = {
     "resnet": ResNet,
     "wide_resnet": WideResNet,
@@ -229,7 +228,7 @@ def _check_blocks(attention, stages):
                     f"attention.blocks: received stage {stage}; allowed: those of "
                     f"attention.stages, {list(attention.stages)}"
                 )
-            last = stages[stage - 1].blocks
+            last = len(stages[stage - 1].block_strides)
             if any(block > last for block in blocks):
                 raise ValueError(
                     f"attention.blocks.{stage}: received {list(blocks)}; allowed: 1 "
@@ -238,8 +237,7 @@ def _check_blocks(attention, stages):
     augmented = [
         (stage, strides)
         for stage, row in enumerate(stages, start=1)
-        for block in range(1, row.blocks + 1)
-        for strides in [row.strides if block == 1 else 1]
+        for block, strides in enumerate(row.block_strides, start=1)
         if attention.augments(stage, block, strides)
     ]
     if not augmented:

@@ -25,6 +25,11 @@ class Stage:
     attention: Literal["full", "half"] | None
     blocks: int = 1
 
+    @property
+    def block_strides(self) -> tuple[int, ...]:
+        """The strides of each block."""
+        return (self.strides, *(1,) * (self.blocks - 1))
+
 
 def paper_attention(
     stages: Sequence[Stage], *, min_key_depth_per_head: int = 20, **options: Any
@@ -162,8 +167,7 @@ def build_stages(
     size = max_size
     for number, stage in enumerate(stages, start=1):
         halved = attention and number in (attention.downsampled_stages or ())
-        for index in range(1, stage.blocks + 1):
-            strides = stage.strides if index == 1 else 1
+        for index, strides in enumerate(stage.block_strides, start=1):
             augmented = attention and attention.augments(number, index, strides)
             made = BlockConvolution(
                 attention if augmented else None,

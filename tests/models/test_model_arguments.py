@@ -84,7 +84,7 @@ def test_mistakes_in_options(name, options, message):
         ({"value_ratio": 0}, r"attention.value_ratio: received 0; allowed: .* 0"),
         (
             {"position_encoding": "rope"},
-            r"attention.position_encoding: received 'rope'; allowed: 'relative'",
+            r"position_encoding must be one of 'relative', .*; received 'rope'",
         ),
         ({"stages": [2, 4]}, r"attention.stages: received \[2, 4\]; allowed: 1 to 3"),
         ({"stages": [0]}, r"attention.stages.0: received 0; allowed: .* 1"),

@@ -1,14 +1,10 @@
 """Which convolutions of a network have attention, and how much."""
 
-from typing import get_args
-
 import keras
 import pytest
 
 from aa_keras import models
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.layers.self_attention import POSITION_ENCODINGS
-from aa_keras.models import spec
 
 
 def augmented(model):
@@ -181,11 +177,6 @@ def test_options_are_resolved_with_the_values_of_the_family():
     }
     plain = models.resolved_options("mnasnet", classes=3)
     assert (plain["attention"], plain["dropout"]) == (None, 0.2)
-
-
-def test_position_encodings_of_the_options_are_those_of_the_layer():
-    annotation = spec.Attention.model_fields["position_encoding"].annotation
-    assert get_args(annotation) == POSITION_ENCODINGS
 
 
 def test_stages_left_out_of_attention_are_not_downsampled_either():
