@@ -104,6 +104,11 @@ def open_source(
     options = {"data_dir": data_dir, "download": download}
     options |= {"corrupt_images": corrupt_images, "carved": validation_examples}
     content = known.open(name, known, **options)
+    if validation_examples and "validation" not in content["num_examples"]:
+        raise ValueError(
+            f"data.validation_examples: received {validation_examples}; allowed: 0 for "
+            f"{name!r}, which carves no validation split"
+        )
     statistics = {"mean": known.mean, "std": known.std}
     return Source(name, **{**statistics, **content}, corrupt_images=corrupt_images)
 
@@ -118,7 +123,14 @@ def register(name: str, open: Callable[..., dict], *, mean, std) -> None:
         open: callable, as of `DataSet`.
         mean: tuple of floats, the mean of each channel of the training images, in 0..1.
         std: tuple of floats, the standard deviation of each channel.
+
+    Raises:
+        ValueError: for a name of this package.
     """
+    if name in _OWN_NAMES:
+        raise ValueError(
+            f"name: received {name!r}; allowed: none of {sorted(_OWN_NAMES)}"
+        )
     DATA_SETS[name] = DataSet(tuple(mean), tuple(std), open)
 
 
@@ -247,3 +259,4 @@ DATA_SETS = {
         "image-net.org into DATA_DIR/downloads/manual and set data.download: true",
     ),
 }
+_OWN_NAMES = frozenset(DATA_SETS)

@@ -3,6 +3,7 @@ import pytest
 import tensorflow_datasets as tfds
 
 from aa_keras import data
+from aa_keras.data.sources import DATA_SETS, num_channels
 from tests import written_sets
 
 
@@ -178,3 +179,37 @@ def test_real_cifar100_statistics(real_data_dir):
         std = np.average((levels - mean) ** 2, weights=counts) ** 0.5
         np.testing.assert_allclose(mean, source.mean[channel], atol=1e-4)
         np.testing.assert_allclose(std, source.std[channel], atol=1e-4)
+
+
+def test_a_data_set_of_ones_own(monkeypatch):
+    """The example of docs/own_mechanism.md, with a test split of one class."""
+    monkeypatch.setattr("aa_keras.data.sources.DATA_SETS", dict(DATA_SETS))
+    images = np.zeros((400, 8, 8, 1), np.uint8)
+    images[::2, ::2] = 255
+    images[1::2, :, ::2] = 255
+    labels = np.arange(400) % 2
+
+    def open_stripes(name, known, **options):
+        assert set(options) == {"data_dir", "download", "corrupt_images", "carved"}
+        splits = {"train": slice(100, 400), "test": slice(0, 100, 2)}
+        return {
+            "class_names": ("down", "across"),
+            "num_examples": {"train": 300, "test": 50},
+            "arrays": lambda split: (images[splits[split]], labels[splits[split]]),
+        }
+
+    data.register("stripes", open_stripes, mean=[0.5], std=[0.25])
+    source = data.open_source("stripes")
+    assert (source.mean, source.std, source.channels) == ((0.5,), (0.25,), 1)
+    assert num_channels("stripes") == 1
+    _, found = content(source, "test")
+    assert found.tolist() == [0] * 50
+    preprocessing = data.Preprocessing(8, source.mean, source.std)
+    batches = data.build_evaluation(source, preprocessing, split="test", batch_size=50)
+    ((inputs, targets),) = batches.as_numpy_iterator()
+    np.testing.assert_allclose(inputs[0, :2, 0, 0], [2, -2], atol=1e-5)
+    assert targets.tolist() == [[1, 0]] * 50
+    with pytest.raises(ValueError, match=r"received 20; allowed: 0 for 'stripes'"):
+        data.open_source("stripes", validation_examples=20)
+    with pytest.raises(ValueError, match=r"received 'digits'; allowed: none of"):
+        data.register("digits", open_stripes, mean=[0.5], std=[0.25])
