@@ -66,7 +66,8 @@ def cli(traceback):
 def train(experiment, workdir, overrides, smoke):
     """Train an experiment, or resume where it was interrupted."""
     defaults = ("smoke=true", "data.batch_size=2", "train.jit_compile=false")
-    loaded = config.load(experiment, (*(defaults if smoke else ()), *overrides))
+    with silenced():  # its modules may import TensorFlow
+        loaded = config.load(experiment, (*(defaults if smoke else ()), *overrides))
     with quiet_import():
         from aa_keras import training
     try:
@@ -169,7 +170,8 @@ def maps(workdir, image, out, layer, head, queries):
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 def summary(experiment, output):
     """Show parameters and FLOPs of an experiment's network beside the paper's claim."""
-    loaded = config.load(experiment)
+    with silenced():
+        loaded = config.load(experiment)
     with quiet_import():
         from aa_keras.paper import report
     counted = report.summarize(loaded)
@@ -217,7 +219,7 @@ def _require_checkout():
 
 
 @contextlib.contextmanager
-def quiet_import():
+def silenced():
     """Silences what TensorFlow's libraries write to stderr while they are imported.
 
     They write before they read any log level. Exceptions are not affected.
@@ -227,6 +229,17 @@ def quiet_import():
     saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)
     try:
+        yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(saved)
+        os.close(null)
+
+
+@contextlib.contextmanager
+def quiet_import():
+    """Imports TensorFlow, and what a command imports after it, without their noise."""
+    with silenced():
         import absl.logging
         import tensorflow as tf
 
@@ -234,10 +247,6 @@ def quiet_import():
         absl.logging.set_verbosity(absl.logging.ERROR)
         tf.config.list_physical_devices()  # looks for accelerators, and says so
         yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
 
 
 def main(arguments=None):

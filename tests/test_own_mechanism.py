@@ -15,7 +15,8 @@ def test_the_example_trains_and_is_reported(aa_keras, tmp_path):
     shutil.copytree(EXAMPLE, tmp_path / "mine")
     (tmp_path / "experiments").mkdir()
     options = ["--set", "train.epochs=2", "--workdir", "runs/context"]
-    aa_keras("train", "mine/context_resnet_20.yaml", *options, cwd=tmp_path)
+    trained = aa_keras("train", "mine/context_resnet_20.yaml", *options, cwd=tmp_path)
+    assert "port.cc" not in trained.stderr  # TensorFlow's noise while it is imported
     answer = aa_keras("evaluate", "runs/context", cwd=tmp_path).stdout
     metrics = json.loads((tmp_path / "runs/context/result.json").read_text())["metrics"]
     assert f"accuracy {metrics['test']['accuracy']:.4f}" in answer
