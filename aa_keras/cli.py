@@ -103,14 +103,16 @@ def predict(workdir, images, top, out):
 
         from aa_keras import training
         from aa_keras.data.served_decoding import read_picture
+        from aa_keras.tasks import require_pictures
     run = training.load_run(workdir)
-    channels = run.task.preprocessing.channels
+    task = require_pictures(run.task)
+    channels = task.preprocessing.channels
     pictures = [read_picture(path, channels) for path in images]
-    predictions = run.task.predict(run.model, pictures)
+    predictions = task.predict(run.model, pictures)
     for path, prediction in zip(images, predictions, strict=True):
-        click.echo(f"{path}: {run.task.describe(prediction, top)}")
+        click.echo(f"{path}: {task.describe(prediction, top)}")
     if out:
-        Image.fromarray(run.task.draw(pictures[0], predictions[0])).save(out)
+        Image.fromarray(task.draw(pictures[0], predictions[0])).save(out)
         click.echo(out)
 
 
@@ -138,8 +140,9 @@ def maps(workdir, image, out, layer, head, queries):
     """Draw where the network looks: one row a query pixel, one column a head."""
     with quiet_import():
         from aa_keras import layers, training, visualization
+        from aa_keras.tasks import require_pictures
     run = training.load_run(workdir)
-    inputs, picture = run.task.read(image)
+    inputs, picture = require_pictures(run.task).read(image)
     names = list(layers.attention_layers(run.model))
     if not names:
         raise ValueError(f"{workdir}: the network has no attention layer")

@@ -6,11 +6,16 @@ of the same names for boxes, and `data.coco` measures a detector's predictions.
 
 from aa_keras.data import coco, detection_batches
 from aa_keras.data.classification_batches import build_evaluation, build_training
-from aa_keras.data.preprocessing import DetectionPreprocessing, Preprocessing
+from aa_keras.data.preprocessing import (
+    DetectionPreprocessing,
+    MapPreprocessing,
+    Preprocessing,
+)
 from aa_keras.data.sources import Source, open_source, register
 
 __all__ = [
     "DetectionPreprocessing",
+    "MapPreprocessing",
     "Preprocessing",
     "Source",
     "build_evaluation",

@@ -120,6 +120,21 @@ class DetectionPreprocessing(Preprocessing):
         return self.fit(images)
 
 
+@dataclasses.dataclass(frozen=True)
+class MapPreprocessing(Preprocessing):
+    """Names the channels of drawn maps, which are the network's input as they are.
+
+    `image_size` is the height and width of the maps that a run trains on. The network
+    takes maps of any size.
+    """
+
+    task: ClassVar[str] = "dense_classification"
+
+    @property
+    def output_shape(self) -> tuple[None, None, int]:
+        return (None, None, self.channels)
+
+
 def scaled_size(size, scale) -> tf.Tensor:
     """Returns (height, width) times a scale in whole pixels, at least one."""
     size = tf.cast(size, tf.float32) * scale

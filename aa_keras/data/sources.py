@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.data import image_folder, tfds_files
+from aa_keras.data import image_folder, pointers, tfds_files
 from aa_keras.data.decoding import decode
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -41,7 +41,10 @@ class Source:
             or `None` for the stored order) that returns a `tf.data.Dataset` of
             dictionaries: `image` (the bytes of a picture file), `name` (where it is
             stored) and `label`, or the targets of a detector.
-        task: str, `"classification"` or `"detection"`.
+        draw: callable, a function of a key (a random seed of shape (2,)), a number of
+            maps and their size that returns maps and the labels of their cells. For
+            sets that are drawn, not stored.
+        task: str, the kind of `aa_keras.tasks`.
         corrupt_images: str, `"stop"` or `"skip"` at a broken picture.
     """
 
@@ -52,7 +55,10 @@ class Source:
     num_examples: Mapping[str, int]
     arrays: Callable[[str], tuple[np.ndarray, np.ndarray]] | None = None
     records: Callable[[str, tf.Tensor | None], tf.data.Dataset] | None = None
-    task: Literal["classification", "detection"] = "classification"
+    draw: Callable[[tf.Tensor, int, int], tuple[tf.Tensor, tf.Tensor]] | None = None
+    task: Literal["classification", "detection", "dense_classification"] = (
+        "classification"
+    )
     corrupt_images: Literal["stop", "skip"] = "stop"
 
     @property
@@ -68,6 +74,10 @@ class Source:
                 "validation split out of train)"
             )
         return self.num_examples[split]
+
+    def map_size(self, split, size) -> int:
+        """Returns the size of a split's maps in a set whose other maps have `size`."""
+        return 3 * size // 2 if split == "test_larger" else size
 
     def load(self, split) -> tf.data.Dataset:
         """Loads (uint8 image (height, width, channels), label) in the stored order."""
@@ -166,6 +176,22 @@ def _digits(name, known, *, carved, **_):
     }
 
 
+def _pointers(name, known, *, carved, hops, **_):
+    """The maps of `pointers`; those of `test_larger` are half as high and wide again."""
+    _check_carving(name, ("validation",), 0, carved)
+    return {
+        "class_names": pointers.COLORS,
+        "num_examples": {
+            "train": 4800,  # in an epoch; each epoch draws others
+            "validation": 256,
+            "test": 1024,
+            "test_larger": 1024,
+        },
+        "draw": functools.partial(pointers.draw_maps, hops=hops),
+        "task": "dense_classification",
+    }
+
+
 def _image_folder(name, known, *, data_dir, carved, **_):
     tree = image_folder.find(data_dir)
     _check_carving(name, tree.splits, len(tree.splits["train"][0]), carved)
@@ -246,9 +272,16 @@ class DataSet(NamedTuple):
     how_to_get: str = "set data.download: true"
 
 
+def _drawn_pointers(hops):
+    identity = (0.0,) * pointers.CHANNELS, (1.0,) * pointers.CHANNELS
+    return DataSet(*identity, functools.partial(_pointers, hops=hops))
+
+
 DATA_SETS = {
     "digits": DataSet((0.306,), (0.376,), _digits),
     "image_folder": DataSet(open=_image_folder),
+    "pointers": _drawn_pointers(hops=1),
+    "pointers_2_hops": _drawn_pointers(hops=2),
     "mnist": DataSet((0.1307,), (0.3081,)),
     "cifar10": DataSet((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": DataSet((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),

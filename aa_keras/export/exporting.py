@@ -16,7 +16,7 @@ from aa_keras import config
 from aa_keras.export import assets, checking
 from aa_keras.export.formats import FORMATS
 from aa_keras.export.publishing import publish
-from aa_keras.tasks import task_of_kind
+from aa_keras.tasks import require_pictures, task_of_kind
 from aa_keras.training import load_run
 
 
@@ -119,7 +119,8 @@ def export_model(
     """
     record = _find_format(format)
     _refuse_unfitting(model, preprocessing)
-    task = task_of_kind(preprocessing.task)(None, preprocessing, tuple(class_names))
+    task_class = task_of_kind(preprocessing.task)
+    task = require_pictures(task_class(None, preprocessing, tuple(class_names)))
     images = checking.sample_images(preprocessing) if images is None else images
     # On the processor, as in the other process: accelerators round differently.
     with tf.device("CPU"):

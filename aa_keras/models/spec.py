@@ -24,6 +24,7 @@ from aa_keras.options import (
 
 # Accepts a list, which YAML gives, as well as a tuple.
 Numbers = Annotated[tuple[Positive, ...], Field(strict=False)]
+Size = Annotated[tuple[Positive, Positive], Field(strict=False)]
 StageNumber = Annotated[int, Field(ge=1, strict=False)]  # JSON has keys as text
 Blocks = Annotated[
     Literal["all", "unstrided"] | dict[StageNumber, Numbers],
@@ -170,6 +171,25 @@ class RetinaNet(ResidualNetwork):
     name: Literal["retinanet"] = "retinanet"
 
 
+class Stack(AugmentableNetwork):
+    """The options of a stack of equal layers that classifies every place of a map.
+
+    Args:
+        depth: int, the convolutions before the classifier.
+        width: int, the filters of each.
+        kernel_size: int, the size of their kernels. Defaults to `3`.
+        max_size: (height, width) of the largest map. Defaults to `None`, needed where
+            the size of the input is open and the position encoding is relative.
+    """
+
+    task: ClassVar[str] = "dense_classification"
+    name: Literal["stack"] = "stack"
+    depth: Positive
+    width: Positive
+    kernel_size: Positive = 3
+    max_size: Size | None = None
+
+
 # The options of each network by its name. The network's module has the same name, and
 # the functions `build_<name>` and `resolve`. `models.register` adds networks of others.
 NETWORKS: dict[str, type[Network]] = {
@@ -177,6 +197,7 @@ NETWORKS: dict[str, type[Network]] = {
     "wide_resnet": WideResNet,
     "mnasnet": MnasNet,
     "retinanet": RetinaNet,
+    "stack": Stack,
 }
 NetworkT = TypeVar("NetworkT", bound=AugmentableNetwork)
 

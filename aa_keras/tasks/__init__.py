@@ -2,7 +2,7 @@
 
 import importlib
 
-from aa_keras.tasks.task import Task
+from aa_keras.tasks.task import PictureTask, Task
 
 
 def find_task(experiment) -> type[Task]:
@@ -24,4 +24,14 @@ def task_of_kind(kind: str) -> type[Task]:
     return getattr(module, kind.title().replace("_", ""))
 
 
-__all__ = ["Task", "find_task", "task_of_kind"]
+def require_pictures(task: Task) -> PictureTask:
+    """Returns the task if its inputs are pictures, else raises ValueError."""
+    if isinstance(task, PictureTask):
+        return task
+    raise ValueError(
+        f"received a run of {task.preprocessing.task}, whose inputs are not pictures; "
+        "allowed: runs of classification or detection"
+    )
+
+
+__all__ = ["PictureTask", "Task", "find_task", "require_pictures", "task_of_kind"]

@@ -7,10 +7,10 @@ import numpy as np
 
 from aa_keras.data import Preprocessing, classification_batches
 from aa_keras.tasks import classifier_signatures
-from aa_keras.tasks.task import Task, draw_labels
+from aa_keras.tasks.task import PictureTask, draw_labels
 
 
-class Classification(Task):
+class Classification(PictureTask):
     """One class for each image. The network is trained on logits."""
 
     preprocessing_class = Preprocessing

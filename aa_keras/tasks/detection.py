@@ -9,10 +9,10 @@ import tensorflow as tf
 from aa_keras.data import DetectionPreprocessing, coco, detection_batches
 from aa_keras.models import retinanet  # noqa: F401  registers it for load_model
 from aa_keras.tasks import detector_signatures
-from aa_keras.tasks.task import Task, draw_labels
+from aa_keras.tasks.task import PictureTask, draw_labels
 
 
-class Detection(Task):
+class Detection(PictureTask):
     """Boxes, classes and scores of objects. KerasCV decodes the network's logits."""
 
     preprocessing_class = DetectionPreprocessing

@@ -26,7 +26,6 @@ class Task(abc.ABC):
 
     preprocessing_class: ClassVar[type[data.Preprocessing]]
     batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
-    signatures: ClassVar[ModuleType]  # what an export of it serves
     final_activation: ClassVar[str | None]  # of the network that is saved
 
     experiment: Any
@@ -124,6 +123,12 @@ class Task(abc.ABC):
 
         The number of `images` is among them. `batches` come from `build_evaluation`.
         """
+
+
+class PictureTask(Task):
+    """A task on pictures: its runs also predict, draw and serve."""
+
+    signatures: ClassVar[ModuleType]  # what an export of it serves
 
     @abc.abstractmethod
     def predict(self, model, pictures) -> list[dict]:

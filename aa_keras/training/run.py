@@ -215,9 +215,10 @@ def finish(model, task, plan, workdir, run_state) -> dict:
     final = build_model(experiment, shape, task.final_activation)
     final.set_weights(model.get_weights())
     workdir.write_model(final, task)
+    size = experiment.data.image_size
     result = {
         "name": experiment.name,
-        **count(final)._asdict(),
+        **count(final, (size, size, task.preprocessing.channels))._asdict(),
         "epochs": plan.epochs,
         "best_epoch": run_state.best_epoch(),
         "seconds": round(run_state.seconds, 1),
@@ -227,8 +228,8 @@ def finish(model, task, plan, workdir, run_state) -> dict:
             split: task.measure(
                 final, _shorten(task.build_evaluation(split), experiment)
             )
-            for split in ("validation", "test")
-            if split in task.source.num_examples
+            for split in task.source.num_examples
+            if split != "train"
         },
         "configuration": run_state.configuration,
         "processes": run_state.processes,
