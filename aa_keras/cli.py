@@ -5,6 +5,7 @@ in an experiment file are reported at once.
 """
 
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -30,6 +31,22 @@ class Pixel(click.ParamType):
         return y, x
 
 
+class ClockTime(click.ParamType):
+    """`HH:MM`, the next moment at which the clock shows it."""
+
+    name = "HH:MM"
+
+    def convert(self, value, param, context):
+        try:
+            clock = datetime.datetime.strptime(value, "%H:%M").time()
+        except ValueError:
+            message = f"received {value!r}; allowed: HH:MM, as in 23:30"
+            self.fail(message, param, context)
+        now = datetime.datetime.now()
+        moment = datetime.datetime.combine(now, clock)
+        return moment if moment > now else moment + datetime.timedelta(days=1)
+
+
 def ends_in(*suffixes):
     """A callback of click that refuses other names of files."""
 
@@ -46,6 +63,9 @@ def ends_in(*suffixes):
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
 experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
+settings = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
+)
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
 
@@ -59,9 +79,7 @@ def cli(traceback):
 @cli.command()
 @experiment_file
 @click.option("--workdir", required=True, type=click.Path(), help="The run's folder.")
-@click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
-)
+@settings
 @click.option("--smoke", is_flag=True, help="Two steps and one batch of evaluation.")
 def train(experiment, workdir, overrides, smoke):
     """Train an experiment, or resume where it was interrupted."""
@@ -75,6 +93,42 @@ def train(experiment, workdir, overrides, smoke):
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     click.echo(_metrics_line(result["name"], result["metrics"]["test"]))
+
+
+@cli.command()
+@click.argument("experiments", metavar="CONFIG...", nargs=-1, required=True)
+@click.option("--workdir", required=True, type=click.Path(), help="Of all runs.")
+@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="At a time."
+)
+@click.option("--threads", type=click.IntRange(1), help="Of each; defaults to all.")
+@click.option(
+    "--until", type=ClockTime(), help="Stop each run at the end of its epoch then."
+)
+@settings
+def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
+    """Train experiments with several seeds each; continue where it was stopped."""
+    from rich import box, console, table
+
+    from aa_keras import sweep
+
+    def show():
+        rows = sweep.table(runs)
+        columns = table.Table(*rows[0], box=box.SIMPLE)
+        for row in rows:
+            columns.add_row(*row.values())
+        console.Console().print(columns)
+
+    with silenced():  # modules of the files may import TensorFlow
+        runs = sweep.plan(experiments, seeds, workdir, overrides)
+    show()
+    options = {"jobs": jobs, "threads": threads, "until": until}
+    failed = sweep.sweep(runs, overrides=overrides, report=click.echo, **options)
+    show()
+    if failed:
+        titles = ", ".join(run.title for run in failed)
+        raise RuntimeError(f"{len(failed)} of {len(runs)} runs failed: {titles}")
 
 
 @cli.command()

@@ -22,6 +22,7 @@ ARROWS = {
     "config": {"models", "options"},
     "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "tasks", "whole_writes"},
+    "sweep": {"config", "workdir"},
     "training": {
         "checkpoints",
         "config",
@@ -51,6 +52,8 @@ ARROWS = {
         "export",
         "layers",
         "paper",
+        "sweep",
+        "tasks",
         "training",
         "visualization",
     },

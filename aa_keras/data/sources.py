@@ -177,7 +177,7 @@ def _digits(name, known, *, carved, **_):
 
 
 def _pointers(name, known, *, carved, hops, **_):
-    """The maps of `pointers`; those of `test_larger` are half as high and wide again."""
+    """The maps of `pointers`; those of `test_larger` have 1.5 times the size."""
     _check_carving(name, ("validation",), 0, carved)
     return {
         "class_names": pointers.COLORS,

@@ -54,6 +54,7 @@ def export(workdir, out, format="saved_model") -> Path:
     """
     _find_format(format)  # before the run is loaded
     run = _load(workdir)
+    require_pictures(run.task)
     experiment = config.without_paths(config.resolve(run.experiment))
     return export_model(
         run.model,

@@ -1,0 +1,205 @@
+"""`sweep`: several experiments with several seeds each, some at a time.
+
+Each run is an `aa-keras train` in a process of its own. A run that was interrupted
+resumes, a finished one is left out, so that the same command continues a sweep.
+"""
+
+import csv
+import datetime
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from aa_keras import config
+from aa_keras.workdir import WorkDir
+
+POLL_SECONDS = 1.0
+
+
+class Run(NamedTuple):
+    """One run of a sweep: its file, its number of epochs, and its folder."""
+
+    file: str
+    name: str
+    seed: int
+    epochs: int
+    workdir: WorkDir
+
+    @property
+    def title(self) -> str:
+        return f"{self.name} seed {self.seed}"
+
+    @property
+    def log(self) -> Path:
+        return self.workdir.path.with_suffix(".log")
+
+    def history(self) -> list[dict[str, str]]:
+        """Returns the rows of `metrics.csv`, one for each finished epoch."""
+        if not self.workdir.metrics.exists():
+            return []
+        with open(self.workdir.metrics, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    def is_finished(self) -> bool:
+        return self.workdir.result.exists()
+
+
+def plan(files: Iterable[str], seeds: int, workdir, overrides=()) -> list[Run]:
+    """Returns the runs of a sweep: the first seed of every file, then the second.
+
+    Args:
+        files: paths of experiment files.
+        seeds: int, the number of seeds; they count from the file's `train.seed`.
+        workdir: path of a folder. A run's is `<workdir>/<name>/seed_<seed>`.
+        overrides: sequence of str, as `train.epochs=2`, for every run.
+
+    Raises:
+        ValueError: if a file is wrong, two have one name, or a run's folder belongs to
+            another configuration.
+    """
+    runs, names = [], {}
+    for offset in range(seeds):
+        for file in files:
+            first = config.load(file, overrides)
+            if names.setdefault(first.name, file) != file:
+                raise ValueError(
+                    f"{file}: received the name {first.name!r} of {names[first.name]}; "
+                    "allowed: a name of its own for each file"
+                )
+            seed = first.train.seed + offset
+            experiment = config.load(file, (*overrides, f"train.seed={seed}"))
+            folder = WorkDir(Path(workdir) / first.name / f"seed_{seed}")
+            folder.refuse_other(experiment)
+            runs.append(Run(file, first.name, seed, first.train.epochs, folder))
+    return runs
+
+
+def sweep(
+    runs: Sequence[Run], *, jobs=1, threads=None, until=None, overrides=(), report=print
+) -> list[Run]:
+    """Trains all runs that are not finished, `jobs` at a time.
+
+    Args:
+        runs: what `plan` returned.
+        jobs: int, the processes at a time. Defaults to `1`.
+        threads: int, the threads with which each computes. Defaults to `None`,
+            TensorFlow's choice: all cores.
+        until: `datetime.datetime` at which no further run starts, and each that trains
+            is stopped at the end of its epoch. Defaults to `None`.
+        overrides: those of `plan`.
+        report: callable, called with each line for the console.
+
+    Returns:
+        The runs that failed. Their last lines were reported, and the others went on.
+    """
+    waiting = [run for run in runs if not run.is_finished()]
+    training: dict[Run, subprocess.Popen] = {}
+    failed, epochs_at_end = [], {}
+    try:
+        while waiting or training:
+            is_over = until is not None and datetime.datetime.now() >= until
+            if is_over:
+                waiting.clear()
+            while waiting and len(training) < jobs:
+                run = waiting.pop(0)
+                report(f"{run.title}: from epoch {len(run.history()) + 1}")
+                training[run] = _start(run, threads, overrides)
+            time.sleep(POLL_SECONDS)
+            for run, process in list(training.items()):
+                if process.poll() is not None:
+                    del training[run]
+                    failed += [] if run.is_finished() else [run]
+                    report(f"{run.title}: {_outcome(run)}")
+                    report(time_left(runs, jobs))
+                elif is_over:
+                    epochs = len(run.history())
+                    if epochs_at_end.setdefault(run, epochs) < epochs < run.epochs:
+                        # Its checkpoint is written before its row of the table.
+                        process.terminate()
+                        process.wait()
+                        del training[run]
+                        report(f"{run.title}: stopped after epoch {epochs}")
+    finally:
+        for process in training.values():
+            process.terminate()
+        for process in training.values():
+            process.wait()
+    return failed
+
+
+def _start(run, threads, overrides):
+    env = dict(os.environ)
+    if threads is not None:
+        # The operations of a step that do not depend on each other share these
+        # threads. With one, a pipeline of images waits for the network.
+        env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": "2"}
+    settings = [*overrides, f"train.seed={run.seed}"]
+    pairs = [word for setting in settings for word in ("--set", setting)]
+    command = ["train", run.file, "--workdir", str(run.workdir), *pairs]
+    run.log.parent.mkdir(parents=True, exist_ok=True)
+    with open(run.log, "a", encoding="utf-8") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "aa_keras", *command],
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+
+
+def _outcome(run):
+    if run.is_finished():
+        return "finished"
+    lines = run.log.read_text("utf-8", errors="replace").splitlines() or ["no output"]
+    return f"failed, see {run.log}: {lines[-1]}"
+
+
+def table(runs: Sequence[Run]) -> list[dict[str, str]]:
+    """Returns a row for each run: its epochs, its score and the time that it needs."""
+    rows, speeds = [], _speeds(runs)
+    for run in runs:
+        history = run.history()
+        last = history[-1] if history else {}
+        needed = (run.epochs - len(history)) * speeds.get(run.name, 0)
+        rows.append(
+            {
+                "run": run.name,
+                "seed": str(run.seed),
+                "epochs": f"{len(history)}/{run.epochs}",
+                "accuracy": last.get("val_accuracy") or last.get("accuracy", ""),
+                "minutes": f"{float(last.get('seconds', 0)) / 60:.1f}",
+                "left": "finished" if run.is_finished() else f"{needed / 60:.1f}",
+            }
+        )
+    return rows
+
+
+def time_left(runs: Sequence[Run], jobs: int) -> str:
+    """Returns how many runs are finished, and the time for the others, as one line."""
+    speeds = _speeds(runs)
+    known = list(speeds.values())
+    mean = sum(known) / len(known) if known else 0
+    seconds = sum(
+        (run.epochs - len(run.history())) * speeds.get(run.name, mean)
+        for run in runs
+        if not run.is_finished()
+    )
+    left = datetime.timedelta(seconds=round(seconds / jobs))
+    finished = sum(run.is_finished() for run in runs)
+    return f"{finished} of {len(runs)} runs finished, about {left} left"
+
+
+def _speeds(runs):
+    """The seconds that an epoch took, by the name of the experiment."""
+    totals: dict[str, list[float]] = {}
+    for run in runs:
+        history = run.history()
+        if history:
+            total = totals.setdefault(run.name, [0.0, 0])
+            total[0] += float(history[-1]["seconds"])
+            total[1] += len(history)
+    return {name: seconds / epochs for name, (seconds, epochs) in totals.items()}

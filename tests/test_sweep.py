@@ -1,0 +1,70 @@
+"""`aa-keras sweep`: several runs in processes of their own."""
+
+import datetime
+import pathlib
+import re
+
+import pytest
+
+from aa_keras import sweep
+
+DIGITS = "experiments/quickstart/digits_resnet.yaml"
+DIGITS_AA = "experiments/quickstart/digits_aa_resnet.yaml"
+
+
+def test_the_first_seed_of_every_file_comes_first(tmp_path):
+    runs = sweep.plan([DIGITS, DIGITS_AA], 2, tmp_path, ["train.seed=5"])
+    titles = [run.title for run in runs]
+    assert titles == [
+        "digits_resnet seed 5",
+        "digits_aa_resnet seed 5",
+        "digits_resnet seed 6",
+        "digits_aa_resnet seed 6",
+    ]
+    assert str(runs[3].workdir) == str(tmp_path / "digits_aa_resnet" / "seed_6")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=f"{DIGITS_AA}: received the name 'digits'"):
+        sweep.plan([DIGITS, DIGITS_AA], 1, tmp_path, ["name=digits"])
+
+
+def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
+    runs = sweep.plan([DIGITS, DIGITS_AA], 2, tmp_path, ["train.epochs=4"])
+    table = "epoch,accuracy,seconds\n1,0.5,30\n2,0.6,60\n"
+    for run in runs[:2]:
+        run.workdir.path.mkdir(parents=True)
+        run.workdir.metrics.write_text(table)
+    runs[0].workdir.result.write_text("{}")
+    # One run has two epochs left, two have four: ten epochs of 30 s in two processes.
+    line = "1 of 4 runs finished, about 0:02:30 left"
+    assert sweep.time_left(runs, jobs=2) == line
+    rows = sweep.table(runs)
+    assert [row["epochs"] for row in rows] == ["2/4", "2/4", "0/4", "0/4"]
+    assert [row["left"] for row in rows] == ["finished", "1.0", "2.0", "2.0"]
+
+
+@pytest.mark.slow
+def test_a_sweep_is_stopped_at_the_end_of_an_epoch_and_continued(tmp_path, aa_keras):
+    runs = sweep.plan([DIGITS], 2, tmp_path, ["train.epochs=40"])
+    lines, soon = [], datetime.datetime.now() + datetime.timedelta(seconds=12)
+    options = {"jobs": 2, "threads": 1, "overrides": ["train.epochs=40"]}
+    assert sweep.sweep(runs, until=soon, report=lines.append, **options) == []
+    done = [len(run.history()) for run in runs]
+    assert max(done) < 40
+    assert not any(run.is_finished() for run in runs)
+    stopped = [line for line in lines if "stopped after epoch" in line]
+    assert [int(re.search(r"\d+$", line)[0]) for line in sorted(stopped)] == done
+
+    # The same command in a terminal, with a file that fails beside it.
+    wrong = tmp_path / "wrong.yaml"
+    base = pathlib.Path(DIGITS).resolve()
+    wrong.write_text(f"base: {base}\ndata: {{batch_size: 10000}}\n")
+    command = ("sweep", DIGITS, wrong, "--workdir", tmp_path, "--seeds", 2, "--jobs", 2)
+    done = aa_keras(*command, "--threads", 1, "--set", "train.epochs=40", status=1)
+    assert all(run.is_finished() for run in runs)
+    assert "digits_resnet seed 0: from epoch 1\n" not in done.stdout
+    failed = r"wrong seed 1: failed, see .*seed_1.log: .*data.batch_size"
+    assert re.search(failed, done.stdout)
+    assert "error: 2 of 4 runs failed: wrong seed 0, wrong seed 1" in done.stderr
+    assert re.search(r"digits_resnet +1 +40/40 +0.9\d+ +\d+.\d +finished", done.stdout)
