@@ -92,7 +92,8 @@ def train(experiment, workdir, overrides, smoke):
         result = training.train(loaded, workdir, report=click.echo)
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
-    click.echo(_metrics_line(result["name"], result["metrics"]["test"]))
+    for split, metrics in result["metrics"].items():
+        click.echo(_metrics_line(f"{result['name']} {split}", metrics))
 
 
 @cli.command()

@@ -61,7 +61,8 @@ def plan(files: Iterable[str], seeds: int, workdir, overrides=()) -> list[Run]:
         ValueError: if a file is wrong, two have one name, or a run's folder belongs to
             another configuration.
     """
-    runs, names = [], {}
+    runs: list[Run] = []
+    names: dict[str, str] = {}
     for offset in range(seeds):
         for file in files:
             first = config.load(file, overrides)
@@ -98,7 +99,8 @@ def sweep(
     """
     waiting = [run for run in runs if not run.is_finished()]
     training: dict[Run, subprocess.Popen] = {}
-    failed, epochs_at_end = [], {}
+    failed: list[Run] = []
+    epochs_at_end: dict[Run, int] = {}
     try:
         while waiting or training:
             is_over = until is not None and datetime.datetime.now() >= until
@@ -164,7 +166,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
     for run in runs:
         history = run.history()
         last = history[-1] if history else {}
-        needed = (run.epochs - len(history)) * speeds.get(run.name, 0)
+        needed = (run.epochs - len(history)) * speeds[run.name]
         rows.append(
             {
                 "run": run.name,
@@ -181,10 +183,8 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
 def time_left(runs: Sequence[Run], jobs: int) -> str:
     """Returns how many runs are finished, and the time for the others, as one line."""
     speeds = _speeds(runs)
-    known = list(speeds.values())
-    mean = sum(known) / len(known) if known else 0
     seconds = sum(
-        (run.epochs - len(run.history())) * speeds.get(run.name, mean)
+        (run.epochs - len(run.history())) * speeds[run.name]
         for run in runs
         if not run.is_finished()
     )
@@ -194,7 +194,7 @@ def time_left(runs: Sequence[Run], jobs: int) -> str:
 
 
 def _speeds(runs):
-    """The seconds that an epoch took, by the name of the experiment."""
+    """The seconds of an epoch by the name of the experiment; others' where unknown."""
     totals: dict[str, list[float]] = {}
     for run in runs:
         history = run.history()
@@ -202,4 +202,6 @@ def _speeds(runs):
             total = totals.setdefault(run.name, [0.0, 0])
             total[0] += float(history[-1]["seconds"])
             total[1] += len(history)
-    return {name: seconds / epochs for name, (seconds, epochs) in totals.items()}
+    speeds = {name: seconds / epochs for name, (seconds, epochs) in totals.items()}
+    mean = sum(speeds.values()) / max(len(speeds), 1)
+    return {run.name: speeds.get(run.name, mean) for run in runs}

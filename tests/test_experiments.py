@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from aa_keras import config, models, paper
+from aa_keras import config, counting, models, paper
 from aa_keras.data import augmentation, detection_batches
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
 PAPER_FILES = [p for p in FILES if p.parent.name in ("cifar100", "imagenet", "coco")]
+SMALL_FILES = [p for p in FILES if p.is_relative_to(ROOT / "experiments" / "small")]
 
 # The first columns of the paper's tables, written out again; GALA cannot be built.
 MNASNETS = (0.75, 1.0, 1.25, 1.4)
@@ -117,7 +118,6 @@ ATTENTION = {
     "imagenet/aa_resnet_101": (0.2, 0.1, 8, 20, [2, 3, 4], [2]),
     "imagenet/aa_resnet_50_ratio_0.75_none": (0.75, 0.75, 8, 20, [2, 3, 4], [2]),
     "quickstart/digits_aa_resnet": (0.5, 0.25, 4, 0, [1, 2, 3], []),
-    "small/cifar100_aa_resnet_20": (0.25, 0.25, 4, 20, [2, 3], [2]),
 }
 
 
@@ -210,14 +210,21 @@ def test_images_are_cut_for_evaluation_on_imagenet_alone(experiments):
         assert experiments[path].data.central_crop == expected
 
 
-def test_the_small_runs_differ_in_attention_alone():
-    plain, augmented = (
-        config.load(ROOT / "experiments" / "small" / f"{stem}.yaml")
-        for stem in ("cifar100_resnet_20", "cifar100_aa_resnet_20")
-    )
-    differing = config.differences(plain, augmented, ignore=["name"])
-    assert differing
-    assert all(key.startswith("model.attention.") for key in differing)
+@pytest.mark.parametrize(
+    "path", [p for p in SMALL_FILES if "plain" not in p.stem], ids=lambda p: p.stem
+)
+def test_small_networks_have_equal_parameters_and_one_recipe(path, experiments):
+    experiment = experiments[path]
+    plain = "screen/screen_plain" if path.parent.name == "screen" else "{}_resnet_{}"
+    plain = plain.format(experiment.data.name, experiment.model.depth)
+    counterpart = experiments[ROOT / "experiments" / "small" / f"{plain}.yaml"]
+    differing = config.differences(counterpart, experiment, ignore=["name"])
+    assert all(k.startswith(("model.attention.", "model.widths")) for k in differing)
+    costs = [
+        counting.count(models.build(input_shape=(32, 32, 3), **e.model.model_dump()))
+        for e in (counterpart, experiment)
+    ]
+    assert costs[1].params == pytest.approx(costs[0].params, rel=0.01)
 
 
 def test_every_augmentation_exists(experiments):

@@ -147,6 +147,9 @@ class Train(Section):
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
     attention_maps_every: NonNegative = 0  # epochs; 0 is never
+    # What is measured at the end; by default validation and test. A run that helps to
+    # choose a network leaves test out.
+    measure: list[str] | None = None
 
 
 class Experiment(Section):

@@ -35,7 +35,7 @@ class Preprocessing:
         return len(self.mean)
 
     @property
-    def output_shape(self) -> tuple[int, int, int]:
+    def output_shape(self) -> tuple[int | None, int | None, int]:
         return (self.image_size, self.image_size, self.channels)
 
     def crop(self, images) -> tf.Tensor:
@@ -131,7 +131,7 @@ class MapPreprocessing(Preprocessing):
     task: ClassVar[str] = "dense_classification"
 
     @property
-    def output_shape(self) -> tuple[None, None, int]:
+    def output_shape(self) -> tuple[int | None, int | None, int]:
         return (None, None, self.channels)
 
 

@@ -74,6 +74,7 @@ def _train(experiment, workdir, strategy, report):
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     task = find_task(experiment).open(experiment)
+    measured_splits(task)  # a mistake is reported before the training
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
@@ -101,6 +102,20 @@ class Plan(NamedTuple):
 
     epochs: int
     steps: int
+
+
+def measured_splits(task) -> list[str]:
+    """Returns the splits that a run measures at its end; a ValueError if one is not.
+
+    By default all but `train`, the images of which a network has seen.
+    """
+    chosen, splits = task.experiment.train.measure, list(task.source.num_examples)
+    for split in chosen or ():
+        if split not in splits:
+            raise ValueError(
+                f"train.measure: received {split!r}; allowed: {', '.join(splits)}"
+            )
+    return [s for s in splits if s != "train"] if chosen is None else chosen
 
 
 def make_plan(task, num_replicas: int = 1) -> Plan:
@@ -228,8 +243,7 @@ def finish(model, task, plan, workdir, run_state) -> dict:
             split: task.measure(
                 final, _shorten(task.build_evaluation(split), experiment)
             )
-            for split in task.source.num_examples
-            if split != "train"
+            for split in measured_splits(task)
         },
         "configuration": run_state.configuration,
         "processes": run_state.processes,

@@ -119,3 +119,12 @@ def test_what_is_tensorflows_alone_is_refused_elsewhere(setting, monkeypatch, tm
     monkeypatch.setattr("keras.backend.backend", lambda: "jax")
     with pytest.raises(ValueError, match="allowed on the backend 'jax'"):
         train(tmp_path / "run", f"train.{setting}")
+
+
+def test_only_the_splits_that_a_run_names_are_measured(tmp_path):
+    named = "train.measure=[validation]"
+    result, _ = train(tmp_path / "run", "smoke=true", named)
+    assert list(result["metrics"]) == ["validation"]
+    with pytest.raises(ValueError, match=r"received 'valid'; allowed: train, val"):
+        train(tmp_path / "other", "smoke=true", "train.measure=[valid]")
+    assert not (tmp_path / "other").exists()
