@@ -3,17 +3,14 @@
 from keras import optimizers, regularizers
 
 
-def build_optimizer(optimizer, *, learning_rate, ema=None) -> optimizers.Optimizer:
+def build_optimizer(optimizer, *, learning_rate) -> optimizers.Optimizer:
     """Returns a Keras optimiser from the mapping `train.optimizer`.
 
-    `learning_rate` is a schedule over updates, `ema` the momentum of an average of the
-    weights, if any.
+    `learning_rate` is a schedule over updates.
     """
     common = {
         "learning_rate": learning_rate,
         "global_clipnorm": optimizer.get("clip_norm"),
-        "use_ema": ema is not None,
-        "ema_momentum": 0.99 if ema is None else ema,
     }
     if optimizer["name"] == "sgd":
         own = {key: optimizer[key] for key in ("momentum", "nesterov")}

@@ -12,6 +12,7 @@ from aa_keras.data.batches import check_num_batches
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
 from aa_keras.training import callbacks, distribution, provenance
+from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
 from aa_keras.training.schedules import build_schedule
@@ -59,7 +60,7 @@ def train(experiment, workdir, report=print) -> dict:
 def refuse_other_backend(experiment) -> None:
     """Raises ValueError for options of TensorFlow on another backend of Keras."""
     backend, defaults = keras.backend.backend(), config.Train.model_fields
-    for key in ("distribution", "accumulate_steps", "deterministic"):
+    for key in ("distribution", "accumulate_steps", "deterministic", "ema"):
         value, allowed = getattr(experiment.train, key), defaults[key].default
         if backend != "tensorflow" and value != allowed:
             raise ValueError(
@@ -77,9 +78,10 @@ def _train(experiment, workdir, strategy, report):
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
-        compile_model(model, task, plan, strategy)
+        average = compile_model(model, task, plan, strategy)
     run_state = callbacks.RunState(
         workdir,
+        average,
         configuration=config.digest(experiment),
         process=provenance.describe_process(),
         score=task.score,
@@ -126,8 +128,12 @@ def make_plan(task, num_replicas: int = 1) -> Plan:
     return Plan(options.epochs, steps)
 
 
-def compile_model(model, task, plan, strategy=None) -> None:
-    """Gives a model the experiment's optimiser, loss, metrics and train step."""
+def compile_model(model, task, plan, strategy=None) -> Average:
+    """Gives a model the experiment's optimiser, loss, metrics and train step.
+
+    Returns:
+        The average of the weights.
+    """
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
     rate = optimizer_options["learning_rate_per_256"] * batch_size / 256
@@ -135,9 +141,7 @@ def compile_model(model, task, plan, strategy=None) -> None:
     schedule = build_schedule(
         options.schedule.model_dump(), learning_rate=rate, **length
     )
-    optimizer = build_optimizer(
-        optimizer_options, learning_rate=schedule, ema=options.ema
-    )
+    optimizer = build_optimizer(optimizer_options, learning_rate=schedule)
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
     if jit_compile is None:  # XLA cannot exchange values between processes
@@ -148,14 +152,16 @@ def compile_model(model, task, plan, strategy=None) -> None:
     model.optimizer.build(model.trainable_variables)
     if strategy:
         distribution.synchronize_batch_normalization(model)
-    prepare_steps(model, accumulate_steps=options.accumulate_steps, strategy=strategy)
+    average = Average(model, options.ema)
+    parts = options.accumulate_steps
+    prepare_steps(model, average, accumulate_steps=parts, strategy=strategy)
+    return average
 
 
 def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     """Trains the remaining epochs; the chief also writes and reports."""
     experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
-        model.optimizer.finalize_variable_values(model.trainable_variables)
         return
     training = task.build_training(range(first_epoch, plan.epochs))
     validation = None
@@ -170,7 +176,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     watching = [
         callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
         callbacks.StopOnNonFiniteLoss(),
-        *([callbacks.AverageWhileValidating()] if options.ema else []),
+        callbacks.ValidateAverage(run_state.average),
     ]
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
@@ -213,7 +219,8 @@ def finish(model, task, plan, workdir, run_state) -> dict:
     experiment = task.experiment
     shape = task.preprocessing.output_shape
     final = build_model(experiment, shape, task.final_activation)
-    final.set_weights(model.get_weights())
+    with run_state.average.in_model():
+        final.set_weights(model.get_weights())
     workdir.write_model(final, task)
     result = {
         "name": experiment.name,

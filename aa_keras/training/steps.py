@@ -13,14 +13,16 @@ import tensorflow as tf
 from aa_keras import keras_internals
 
 
-def prepare_steps(model, *, accumulate_steps=1, strategy=None) -> None:
+def prepare_steps(model, average, *, accumulate_steps=1, strategy=None) -> None:
     """Wraps the steps of a compiled model, built under `strategy` if there is one.
 
     One of the `accumulate_steps` equal parts of a replica's batch is in memory at a
-    time. Batch normalisation sees each part alone.
+    time. Batch normalisation sees each part alone. The `Average` follows each update.
     """
     if accumulate_steps > 1 or strategy:
         model.train_step = _one_update(model, accumulate_steps, strategy)
+    if average.decay is not None:
+        model.train_step = average.follow(model.train_step)
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         model.train_step = _vector_logs(model.train_step)
         model.test_step = _vector_logs(model.test_step)

@@ -21,9 +21,17 @@ SETTINGS = {
     "train.deterministic": "true",
     "train.seed": "7",
     "train.epochs": "4",
+    "train.ema": "0.9",
     # At a large rate a network blows up what the order of an addition rounds.
     "train.optimizer.learning_rate_per_256": "0.1",
 }
+# Two logical processors in place of two GPUs, for a program that follows.
+TWO_DEVICES = """
+import tensorflow as tf
+processor = tf.config.LogicalDeviceConfiguration()
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [processor, processor])
+"""
 
 
 def start(workdir, settings=None, *, launcher=("-m", "aa_keras"), env=None):

@@ -2,7 +2,6 @@
 
 import keras
 import numpy as np
-import pytest
 
 from aa_keras.layers import AugmentedConv2D
 from aa_keras.training.optimizers import build_optimizer, decay_kernels, is_kernel
@@ -84,23 +83,6 @@ def test_gradients_are_clipped_by_their_common_norm():
     np.testing.assert_allclose(
         np.sqrt(sum((m**2).sum() for m in moved)), 0.01, rtol=1e-4
     )
-
-
-@pytest.mark.parametrize("momentum", [0.5, 0.9])
-def test_the_average_of_the_weights_is_what_remains(momentum):
-    model = dense_model()
-    x, y = inputs()
-    options = {**SGD, "momentum": 0.0, "weight_decay": 0.0}
-    model.compile(build_optimizer(options, learning_rate=0.1, ema=momentum), "mse")
-    kernel, bias = model.layers[0].get_weights()
-    average = None  # Keras starts it with the weights after the first update
-    for _ in range(3):
-        gradients = squared_error_gradients(x, y, kernel, bias)
-        kernel, bias = kernel - 0.1 * gradients[0], bias - 0.1 * gradients[1]
-        start = kernel if average is None else average
-        average = momentum * start + (1 - momentum) * kernel
-    model.fit(x, y, epochs=3, batch_size=4, verbose=0)
-    np.testing.assert_allclose(model.layers[0].kernel, average, rtol=1e-4)
 
 
 def test_only_kernels_of_an_augmented_convolution_decay():
