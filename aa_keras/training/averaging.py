@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import keras
 from keras import ops
 
-from aa_keras import keras_internals
+from aa_keras.training import normalization
 
 
 class Average:
@@ -80,16 +80,7 @@ class Average:
             self.exchange()
 
 
-def averaged_variables(model) -> list:
+def averaged_variables(model) -> list[keras.Variable]:
     """Returns a model's trainable variables and its normalisation statistics."""
-    return [*model.trainable_variables, *normalization_statistics(model)]
-
-
-def normalization_statistics(model) -> list:
-    """Returns the moving means and variances of a model's batch normalisation."""
-    return [
-        statistic
-        for layer in keras_internals.sublayers(model, recursive=True)
-        if isinstance(layer, keras.layers.BatchNormalization)
-        for statistic in (layer.moving_mean, layer.moving_variance)
-    ]
+    statistics = normalization.statistics(normalization.batch_normalizations(model))
+    return [*model.trainable_variables, *statistics]

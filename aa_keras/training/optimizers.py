@@ -1,6 +1,35 @@
 """Optimisers as the paper states them: rates per 256 images, decay on kernels."""
 
-from keras import optimizers, regularizers
+import keras
+from keras import initializers, optimizers, regularizers
+
+
+@keras.saving.register_keras_serializable(package="aa_keras")
+class RMSprop(optimizers.RMSprop):
+    """RMSProp whose mean of squared gradients starts from a value other than zero.
+
+    Args:
+        initial_accumulator_value: float. Defaults to 1, as in TensorFlow 1. From 0, as
+            in Keras, the first update is `(1 - rho) ** -0.5` times the learning rate,
+            whatever the gradient.
+        **options: the arguments of `keras.optimizers.RMSprop`.
+
+    Reference:
+        - `tf.compat.v1.train.RMSPropOptimizer`.
+    """
+
+    def __init__(self, *, initial_accumulator_value=1.0, **options):
+        super().__init__(**options)
+        self.initial_accumulator_value = initial_accumulator_value
+
+    def add_optimizer_variables(self, trainable_variables, name, initializer="zeros"):
+        if name == "velocity":
+            initializer = initializers.Constant(self.initial_accumulator_value)
+        return super().add_optimizer_variables(trainable_variables, name, initializer)
+
+    def get_config(self):
+        value = self.initial_accumulator_value
+        return {**super().get_config(), "initial_accumulator_value": value}
 
 
 def build_optimizer(optimizer, *, learning_rate) -> optimizers.Optimizer:
@@ -16,8 +45,9 @@ def build_optimizer(optimizer, *, learning_rate) -> optimizers.Optimizer:
         own = {key: optimizer[key] for key in ("momentum", "nesterov")}
         return optimizers.SGD(**own, **common)
     if optimizer["name"] == "rmsprop":
-        own = {key: optimizer[key] for key in ("momentum", "epsilon")}
-        return optimizers.RMSprop(rho=optimizer["decay"], **own, **common)
+        keys = ("momentum", "epsilon", "initial_accumulator_value")
+        own = {key: optimizer[key] for key in keys}
+        return RMSprop(rho=optimizer["decay"], **own, **common)
     return optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
 
 

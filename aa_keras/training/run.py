@@ -11,7 +11,7 @@ from aa_keras.counting import count
 from aa_keras.data.batches import check_num_batches
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
-from aa_keras.training import callbacks, distribution, provenance
+from aa_keras.training import callbacks, distribution, normalization, provenance
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_kernels
@@ -136,10 +136,12 @@ def compile_model(model, task, plan, strategy=None) -> Average:
     """
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
-    rate = optimizer_options["learning_rate_per_256"] * batch_size / 256
-    length = {"epochs": plan.epochs, "steps_per_epoch": plan.steps}
     schedule = build_schedule(
-        options.schedule.model_dump(), learning_rate=rate, **length
+        options.schedule.model_dump(),
+        learning_rate_per_256=optimizer_options["learning_rate_per_256"],
+        batch_size=batch_size,
+        epochs=plan.epochs,
+        steps_per_epoch=plan.steps,
     )
     optimizer = build_optimizer(optimizer_options, learning_rate=schedule)
     decay_kernels(model, optimizer, optimizer_options["weight_decay"])
@@ -150,8 +152,8 @@ def compile_model(model, task, plan, strategy=None) -> Average:
     steps = 1 if task.experiment.smoke else options.steps_per_execution
     model.compile(optimizer=optimizer, steps_per_execution=steps, **arguments)
     model.optimizer.build(model.trainable_variables)
-    if strategy:
-        distribution.synchronize_batch_normalization(model)
+    if strategy and options.batch_norm == "sync":
+        normalization.synchronize(model)
     average = Average(model, options.ema)
     parts = options.accumulate_steps
     prepare_steps(model, average, accumulate_steps=parts, strategy=strategy)

@@ -63,7 +63,8 @@ def start_workers(workdir, settings=None, number=2):
         }
         # The others have a folder of their own: the chief's is not theirs to touch.
         where = workdir if index == 0 else Path(f"{workdir}_worker{index}")
-        settings = {**(settings or {}), "train.distribution": "multi_worker"}
+        settings = {"train.batch_norm": "sync", **(settings or {})}
+        settings["train.distribution"] = "multi_worker"
         env = {"TF_CONFIG": json.dumps(cluster)}
         workers.append(start(where, settings, env=env))
     return workers

@@ -12,10 +12,7 @@ from aa_keras import config, training
 from aa_keras.tasks import find_task
 from aa_keras.training.averaging import Average, averaged_variables
 from aa_keras.training.callbacks import ValidateAverage
-from aa_keras.training.distribution import (
-    build_strategy,
-    synchronize_batch_normalization,
-)
+from aa_keras.training.distribution import build_strategy
 from aa_keras.training.optimizers import build_optimizer
 from aa_keras.training.steps import build_metrics, prepare_steps
 from tests.training.processes import ROOT, TWO_DEVICES
@@ -98,27 +95,44 @@ def test_20_updates_are_averaged_as_tensorflow_1_does(accumulate_steps):
         np.testing.assert_array_equal(got, trained)
 
 
-def average_on_two_devices():
+def two_devices():
+    """What follows runs on two logical processors, each with half of a batch."""
     strategy = build_strategy("mirrored")
     assert strategy.num_replicas_in_sync == 2
     with strategy.scope():
         model, _ = build(0.6, strategy=strategy)
-        synchronize_batch_normalization(model)
     build_metrics(model, batches(), strategy)
     record = Record(model)
     fit(model, record)
-    expected = tensorflow_1_average(record.values, 0.6)
     averages = [v for v in model.optimizer.variables if v.name.endswith("average")]
-    for average, value in zip(averages, expected, strict=True):
-        for on_device in average.value.values:
-            np.testing.assert_allclose(on_device, value, atol=1e-6)
+    assert_on_all_devices(averages, tensorflow_1_average(record.values, 0.6))
+    assert_on_all_devices(averaged_variables(model), normalized_alone(record.values))
+    # The weights of one process that takes the halves one after the other.
+    parts, _ = build(0.6, accumulate_steps=2)
+    fit(parts)
+    values = [keras.ops.convert_to_numpy(v) for v in parts.trainable_variables]
+    assert_on_all_devices(model.trainable_variables, values)
 
 
-def test_devices_keep_the_same_average():
-    program = """
-from tests.training.test_averaging import average_on_two_devices
-average_on_two_devices()
-"""
+def normalized_alone(values):
+    """The last values, with statistics by NumPy from the kernels and the halves."""
+    mean, variance = np.zeros(4), np.ones(4)
+    for step, (kernel, *_) in enumerate(values[:-1]):
+        rows = X[8 * (step % 10) :][:8].reshape(2, 4, 3) @ kernel
+        mean = 0.8 * mean + 0.2 * rows.mean(1).mean(0)
+        variance = 0.8 * variance + 0.2 * rows.var(1).mean(0)
+    return [*values[-1][:-2], mean, variance]
+
+
+def assert_on_all_devices(variables, expected):
+    for variable, value in zip(variables, expected, strict=True):
+        first, second = variable.value.values
+        np.testing.assert_allclose(first, value, atol=1e-6)
+        np.testing.assert_array_equal(first, second)
+
+
+def test_devices_keep_the_same_averages_of_statistics_of_their_own():
+    program = "from tests.training.test_averaging import two_devices; two_devices()"
     command = [sys.executable, "-c", TWO_DEVICES + program]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

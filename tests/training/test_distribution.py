@@ -95,7 +95,7 @@ def test_workers_lost_many_times(tmp_path):
 
 @pytest.mark.slow
 def test_two_devices_of_one_machine(uninterrupted, tmp_path):
-    settings = {"train.distribution": "mirrored"}
+    settings = {"train.distribution": "mirrored", "train.batch_norm": "sync"}
     program = """
 import runpy
 runpy.run_module("aa_keras", run_name="__main__", alter_sys=True)

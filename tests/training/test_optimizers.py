@@ -2,7 +2,9 @@
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from aa_keras.config.schema import RMSProp
 from aa_keras.layers import AugmentedConv2D
 from aa_keras.training.optimizers import build_optimizer, decay_kernels, is_kernel
 
@@ -50,6 +52,30 @@ def test_sgd_decays_kernels_by_the_rate_that_is_stated_and_biases_not_at_all():
         model.train_on_batch(x, y)
     for got, expected in zip(model.get_weights(), (kernel, bias), strict=True):
         np.testing.assert_allclose(got, expected, rtol=1e-5)
+
+
+def test_rmsprop_takes_the_steps_of_tensorflow_1():
+    random = np.random.default_rng(0)
+    start = random.normal(size=(3, 2)).astype("f")
+    gradients = random.normal(size=(10, 3, 2), scale=[0.01, 10]).astype("f")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        gradient = tf.compat.v1.placeholder(tf.float32, start.shape)
+        theirs = tf.compat.v1.Variable(start)
+        optimizer = tf.compat.v1.train.RMSPropOptimizer(0.02, 0.9, 0.9, 1e-3)
+        step = optimizer.apply_gradients([(gradient, theirs)])
+        session.run(tf.compat.v1.global_variables_initializer())
+        expected = []
+        for value in gradients:
+            session.run(step, {gradient: value})
+            expected.append(session.run(theirs))
+    options = RMSProp(name="rmsprop", learning_rate_per_256=0.02).model_dump()
+    ours = build_optimizer(options, learning_rate=0.02)
+    variable = keras.Variable(start)
+    for value, after in zip(gradients, expected, strict=True):
+        ours.apply([keras.ops.convert_to_tensor(value)], [variable])
+        np.testing.assert_allclose(variable, after, atol=1e-6)
+    again = type(ours).from_config(ours.get_config())
+    assert again.initial_accumulator_value == 1
 
 
 def test_adamw_decays_decoupled_and_kernels_alone():

@@ -21,7 +21,8 @@ def train(accumulate_steps, normalization=(), precision="float32"):
     layers = [keras.layers.Dense(8, activation="tanh"), *normalization]
     model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(2)])
     keras.config.set_dtype_policy("float32")
-    rate = build_schedule(SCHEDULE, learning_rate=0.5, epochs=3, steps_per_epoch=4)
+    length = {"batch_size": 256, "epochs": 3, "steps_per_epoch": 4}
+    rate = build_schedule(SCHEDULE, learning_rate_per_256=0.5, **length)
     optimizer = build_optimizer(SGD, learning_rate=rate)
     decay_kernels(model, optimizer, 0.01)
     model.compile(optimizer, "mse", metrics=["mae"])
