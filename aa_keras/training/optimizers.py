@@ -1,7 +1,9 @@
-"""Optimisers as the paper states them: rates per 256 images, decay on kernels."""
+"""Optimisers of the paper, and weight decay as its code base has it."""
 
 import keras
 from keras import initializers, optimizers, regularizers
+
+from aa_keras.training import normalization
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
@@ -51,20 +53,22 @@ def build_optimizer(optimizer, *, learning_rate) -> optimizers.Optimizer:
     return optimizers.AdamW(weight_decay=optimizer["weight_decay"], **common)
 
 
-def decay_kernels(model, optimizer, weight_decay) -> None:
-    """Applies weight decay to kernels, not to biases, norms or embeddings.
+def decay_weights(model, optimizer, weight_decay) -> None:
+    """Applies weight decay to all variables but those of batch normalisation.
 
     The optimisers of the paper decay through the loss: a decay d adds the gradient d w,
     which is Keras' `L2(d / 2)`. AdamW itself decays decoupled from the gradient.
+
+    Reference:
+        - The TPU ResNet and MnasNet code.
     """
+    layers = normalization.batch_normalizations(model)
+    normal = [v for layer in layers for v in layer.trainable_variables]
     if isinstance(optimizer, optimizers.AdamW):
         optimizer.build(model.trainable_variables)
-        others = [v for v in model.trainable_variables if not is_kernel(v)]
-        optimizer.exclude_from_weight_decay(var_list=others)
+        optimizer.exclude_from_weight_decay(var_list=normal)
     elif weight_decay:
-        for variable in filter(is_kernel, model.trainable_variables):
-            variable.regularizer = regularizers.L2(weight_decay / 2)
-
-
-def is_kernel(variable) -> bool:
-    return variable.name.endswith("kernel")  # depthwise_kernel too
+        excluded = {id(variable) for variable in normal}
+        for variable in model.trainable_variables:
+            if id(variable) not in excluded:
+                variable.regularizer = regularizers.L2(weight_decay / 2)

@@ -14,7 +14,7 @@ from aa_keras.tasks import find_task
 from aa_keras.training import callbacks, distribution, normalization, provenance
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
-from aa_keras.training.optimizers import build_optimizer, decay_kernels
+from aa_keras.training.optimizers import build_optimizer, decay_weights
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
 from aa_keras.workdir import WorkDir
@@ -144,7 +144,7 @@ def compile_model(model, task, plan, strategy=None) -> Average:
         steps_per_epoch=plan.steps,
     )
     optimizer = build_optimizer(optimizer_options, learning_rate=schedule)
-    decay_kernels(model, optimizer, optimizer_options["weight_decay"])
+    decay_weights(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
     if jit_compile is None:  # XLA cannot exchange values between processes
         jit_compile = False if strategy else "auto"

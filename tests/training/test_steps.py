@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from aa_keras.training.averaging import Average
-from aa_keras.training.optimizers import build_optimizer, decay_kernels
+from aa_keras.training.optimizers import build_optimizer, decay_weights
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import prepare_steps
 
@@ -24,7 +24,7 @@ def train(accumulate_steps, normalization=(), precision="float32"):
     length = {"batch_size": 256, "epochs": 3, "steps_per_epoch": 4}
     rate = build_schedule(SCHEDULE, learning_rate_per_256=0.5, **length)
     optimizer = build_optimizer(SGD, learning_rate=rate)
-    decay_kernels(model, optimizer, 0.01)
+    decay_weights(model, optimizer, 0.01)
     model.compile(optimizer, "mse", metrics=["mae"])
     model.optimizer.build(model.trainable_variables)
     average = Average(model, 0.8)
