@@ -9,6 +9,7 @@ OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -17,6 +18,8 @@ from pathlib import Path
 from aa_keras.whole_writes import whole_folder
 
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
+_NUMBER_SIZE = 4  # bytes; the optimiser's int64 counters fit into their headers
+_HEADER_SIZE = 4096  # bytes, more than HDF5 needs for one variable
 _NAME = re.compile(r"epoch_\d{4,}")
 
 
@@ -27,6 +30,7 @@ def save(directory, epoch: int, model, state: dict) -> None:
     """
     try:
         with whole_folder(_folder(directory, epoch), replace=True) as folder:
+            _check_space(folder / WEIGHTS, model)
             model.save_weights(folder / WEIGHTS)
             state = {**state, "epoch": epoch, "sha256": _checksum(folder / WEIGHTS)}
             (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
@@ -103,6 +107,17 @@ def read_state(folder, *, verify: bool = True) -> dict | None:
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return state if whole else None
+
+
+def _check_space(path, model):
+    """Writes as many bytes as the weights will need, or raises OSError.
+
+    HDF5 fails a second time when it closes a file that it could not write, and may then
+    end the process.
+    """
+    variables = [*model.variables, *model.optimizer.variables]
+    size = sum(math.prod(v.shape) * _NUMBER_SIZE + _HEADER_SIZE for v in variables)
+    path.write_bytes(bytes(size))
 
 
 def _folder(directory, epoch):

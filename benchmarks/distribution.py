@@ -126,6 +126,7 @@ def seconds_a_step(name, batch_size, strategy, arguments):
     from aa_keras.training.steps import build_metrics
 
     overrides = [f"data.batch_size={batch_size}", "train.jit_compile=false"]
+    overrides.append("train.batch_norm=sync")
     experiment = config.load(ROOT / "experiments" / f"{name}.yaml", overrides)
     size = experiment.data.image_size
     channels = 1 if experiment.data.name == "digits" else 3

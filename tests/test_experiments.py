@@ -8,6 +8,7 @@ import pytest
 
 from aa_keras import config, counting, models, paper
 from aa_keras.data import augmentation, detection_batches
+from aa_keras.training.schedules import build_schedule
 
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
@@ -199,9 +200,35 @@ def test_mnasnets_and_step_schedules_have_their_particulars(experiments):
             assert experiment.model.dropout == 0.2
             assert train.optimizer.name == "rmsprop"
             assert (train.optimizer.decay, train.optimizer.epsilon) == (0.9, 1e-3)
-            assert (train.schedule.factor, train.schedule.every_epochs) == (0.97, 2.4)
+            assert train.schedule.every_epochs == 2.4
+            augmented = experiment.model.attention is not None
+            assert train.schedule.factor == (None if augmented else 0.97)
+            assert train.optimizer.initial_accumulator_value == 1
         if train.schedule.name == "step":
             assert train.schedule.epochs == [30, 60, 80, 90]
+
+
+@pytest.mark.parametrize("stem", ["mnasnet_1.0", "aa_mnasnet_1.0", "aa_mnasnet_1.4"])
+def test_mnasnets_with_and_without_attention_end_with_one_rate(stem):
+    train = config.load(ROOT / "experiments" / "imagenet" / f"{stem}.yaml").train
+    peak = train.optimizer.learning_rate_per_256
+    schedule = build_schedule(
+        train.schedule.model_dump(),
+        learning_rate_per_256=peak,
+        batch_size=256,
+        epochs=350,
+        steps_per_epoch=1251,
+    )
+    # 145 drops by 0.97, one each 2.4 epochs.
+    assert float(schedule(350 * 1251 - 1)) == pytest.approx(0.016 * 0.97**145, 1e-4)
+
+
+def test_batch_normalisation_of_the_paper_is_that_of_each_device(experiments):
+    for path in PAPER_FILES:
+        assert experiments[path].train.batch_norm == "replica"
+        base = re.search(r"^base: (.*)$", path.read_text(), re.MULTILINE)
+        source = path.parent / base[1] if base else path
+        assert "batch_norm: replica" in source.read_text(), name(path)
 
 
 def test_images_are_cut_for_evaluation_on_imagenet_alone(experiments):

@@ -98,6 +98,7 @@ class RMSProp(Optimizer):
     decay: Rate = 0.9
     momentum: Rate = 0.9
     epsilon: PositiveFloat = 1e-3
+    initial_accumulator_value: NonNegativeFloat = 1.0
 
 
 class AdamW(Optimizer):
@@ -125,9 +126,22 @@ class Step(Schedule):
 
 
 class Exponential(Schedule):
+    """Multiplies the rate by `factor` every `every_epochs`.
+
+    `final_learning_rate_per_256`, the rate of the last update, may take the place of
+    `factor`.
+    """
+
     name: Literal["exponential"]
-    factor: Annotated[float, Field(gt=0, lt=1)] = 0.97
+    factor: Annotated[float, Field(gt=0, lt=1)] | None = None
+    final_learning_rate_per_256: PositiveFloat | None = None
     every_epochs: PositiveFloat = 2.4
+
+    @pydantic.model_validator(mode="after")
+    def _one_of_two(self):
+        if (self.factor is None) == (self.final_learning_rate_per_256 is None):
+            raise refusal("one of factor and final_learning_rate_per_256")
+        return self
 
 
 class Train(Section):
@@ -144,6 +158,7 @@ class Train(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    batch_norm: Literal["replica", "sync"] = "replica"  # whose batch it normalises
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
     attention_maps_every: NonNegative = 0  # epochs; 0 is never

@@ -35,6 +35,8 @@ def flip(images, seed) -> tf.Tensor:
 def inception_window(shape, seed) -> tf.Tensor:
     """Selects (y, x, height, width) of 8 to 100 % of the area, aspect ratio 3/4 to 4/3.
 
+    As in the TPU ResNet code a window must also cover 10 % of the whole image.
+
     Reference:
         - Szegedy et al., "Going deeper with convolutions", section 6.
     """
@@ -42,7 +44,7 @@ def inception_window(shape, seed) -> tf.Tensor:
         shape,
         tf.zeros((1, 0, 4)),
         seed,
-        min_object_covered=0.0,
+        min_object_covered=0.1,
         aspect_ratio_range=(3 / 4, 4 / 3),
         area_range=(0.08, 1.0),
         max_attempts=10,

@@ -42,10 +42,6 @@ ATTENTION = stages.paper_attention(
     STAGES, key_ratio=0.1, value_ratio=0.05, num_heads=4, min_key_depth_per_head=0
 )
 KERNEL_INITIALIZER = parts.FAN_OUT_INITIALIZER
-CLASSIFIER_INITIALIZER = {
-    "class_name": "VarianceScaling",
-    "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
-}
 conv = functools.partial(parts.plain_convolution, kernel_initializer=KERNEL_INITIALIZER)
 normalization = functools.partial(
     parts.batch_normalization, momentum=0.99, epsilon=1e-3
@@ -151,7 +147,7 @@ def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> kera
         features,
         "mnasnet_{width_multiplier}",
         input_shape=input_shape,
-        classifier_initializer=CLASSIFIER_INITIALIZER,
+        classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         classes=classes,
         **options,
     )

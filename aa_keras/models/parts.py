@@ -12,6 +12,11 @@ FAN_OUT_INITIALIZER = {
     "class_name": "VarianceScaling",
     "config": {"scale": 2.0, "mode": "fan_out", "distribution": "untruncated_normal"},
 }
+# That of Wide-ResNet and MnasNet: a uniform distribution with variance 1 / (3 fan_out).
+UNIFORM_CLASSIFIER_INITIALIZER = {
+    "class_name": "VarianceScaling",
+    "config": {"scale": 1 / 3, "mode": "fan_out", "distribution": "uniform"},
+}
 POOLINGS = {
     None: None,
     "avg": layers.GlobalAveragePooling2D,
@@ -90,10 +95,12 @@ def image_input(input_shape) -> keras.KerasTensor:
     return keras.Input(input_shape, name="image")
 
 
-def plain_convolution(filters, kernel_size, strides=1, **kwargs) -> keras.layers.Conv2D:
-    """Returns a convolution with "same" padding and no bias: a batch norm follows."""
+def plain_convolution(
+    filters, kernel_size, strides=1, padding="same", **kwargs
+) -> keras.layers.Conv2D:
+    """Returns a convolution without a bias: a batch norm follows."""
     return layers.Conv2D(
-        filters, kernel_size, strides, padding="same", use_bias=False, **kwargs
+        filters, kernel_size, strides, padding, use_bias=False, **kwargs
     )
 
 

@@ -96,7 +96,9 @@ def projection_shortcut(x, filters, strides, name):
 
 
 def large_stem(x, filters):
-    x = conv(filters, 7, 2, name="stem_conv")(x)
+    # The same padding for even and odd sizes, where "same" would shift by a pixel.
+    x = layers.ZeroPadding2D(3, name="stem_padding")(x)
+    x = conv(filters, 7, 2, "valid", name="stem_conv")(x)
     x = batch_normalization("stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
     return layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)

@@ -90,8 +90,10 @@ def build_wide_resnet(
     of every residual block. Shortcuts have no parameters: the identity, or an average
     pooling and zero-padded channels.
 
-    Kernels start from a normal with variance 2 / fan_out, the classifier from a normal
-    of standard deviation 0.01.
+    Kernels start from a normal with variance 2 / fan_out, the classifier from a uniform
+    distribution with variance 1 / (3 fan_out), as in AutoAugment's Wide-ResNet. That
+    one also adds the input of each stage to its output, and the stem's output to the
+    last stage's. The paper does not mention it, and no count shows it.
 
     Args:
         depth: int, the layers with weights, 6 n + 4 for n blocks in each stage.
@@ -109,5 +111,6 @@ def build_wide_resnet(
         features,
         "wide_resnet_{depth}_{width}",
         input_shape=input_shape,
+        classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         **options,
     )

@@ -19,11 +19,15 @@ class RunState(keras.callbacks.Callback):
 
     `score` says how good an epoch's dict of the history is, larger is better, or
     returns `None`. The best epoch's checkpoint is kept apart, beside the last `keep`.
+
+    The model of a checkpoint has the weights that were validated, those of `average`.
+    The trained ones are in their place among the variables of the optimiser.
     """
 
-    def __init__(self, workdir, *, configuration, process, score, keep):
+    def __init__(self, workdir, average, *, configuration, process, score, keep):
         super().__init__()
         self.workdir = workdir
+        self.average = average
         self.configuration = configuration
         self.process = process
         self.score = score
@@ -41,6 +45,7 @@ class RunState(keras.callbacks.Callback):
         folder = self.workdir.checkpoints
         state = checkpoints.restore(folder, model, self.configuration, report)
         if state:
+            self.average.exchange()
             self.history, self.processes = state["history"], state["processes"]
             self._started -= self.history[-1]["seconds"]
 
@@ -59,7 +64,8 @@ class RunState(keras.callbacks.Callback):
         self.processes[-1]["last_epoch"] = epoch + 1
         kept = ("configuration", "history", "processes")
         state = {name: getattr(self, name) for name in kept}
-        checkpoints.save(self.workdir.checkpoints, epoch + 1, self.model, state)
+        with self.average.in_model():
+            checkpoints.save(self.workdir.checkpoints, epoch + 1, self.model, state)
         self._keep_best()
         checkpoints.prune(self.workdir.checkpoints, self.keep)
         self._write_table()
@@ -141,22 +147,19 @@ class StopOnNonFiniteLoss(keras.callbacks.Callback):
         )
 
 
-class AverageWhileValidating(keras.callbacks.Callback):
-    """Validates with the average of the weights, then restores the trained ones.
+class ValidateAverage(keras.callbacks.Callback):
+    """Validates with the average of the weights, then trains on with the weights.
 
     `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting. That rounds, so
     that a run with validation would differ from one without.
     """
 
+    def __init__(self, average):
+        super().__init__()
+        self.average = average
+
     def on_test_begin(self, logs=None):
-        optimizer = self.model.optimizer
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        variables = self.model.trainable_variables
-        self._trained = [keras.ops.convert_to_numpy(v) for v in variables]
-        optimizer.finalize_variable_values(variables)
+        self.average.exchange()
 
     def on_test_end(self, logs=None):
-        variables = self.model.trainable_variables
-        for variable, value in zip(variables, self._trained, strict=True):
-            variable.assign(value)
-        self._trained = None
+        self.average.exchange()

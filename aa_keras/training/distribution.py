@@ -8,10 +8,7 @@ import contextlib
 import json
 from typing import Any
 
-import keras
 import tensorflow as tf
-
-from aa_keras import keras_internals
 
 
 class LostWorker(RuntimeError):
@@ -65,13 +62,6 @@ def num_replicas(strategy) -> int:
 def scope(strategy) -> contextlib.AbstractContextManager:
     """Returns the context in which a model is built."""
     return strategy.scope() if strategy else contextlib.nullcontext()
-
-
-def synchronize_batch_normalization(model) -> None:
-    """Makes batch normalisation use the batch of all replicas, as one process does."""
-    for layer in keras_internals.sublayers(model, recursive=True):
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.synchronized = True
 
 
 def share_state(strategy, model, epoch: int) -> int:

@@ -11,9 +11,10 @@ from aa_keras.counting import count
 from aa_keras.data.batches import check_num_batches
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
-from aa_keras.training import callbacks, distribution, provenance
+from aa_keras.training import callbacks, distribution, normalization, provenance
+from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
-from aa_keras.training.optimizers import build_optimizer, decay_kernels
+from aa_keras.training.optimizers import build_optimizer, decay_weights
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
 from aa_keras.workdir import WorkDir
@@ -59,7 +60,7 @@ def train(experiment, workdir, report=print) -> dict:
 def refuse_other_backend(experiment) -> None:
     """Raises ValueError for options of TensorFlow on another backend of Keras."""
     backend, defaults = keras.backend.backend(), config.Train.model_fields
-    for key in ("distribution", "accumulate_steps", "deterministic"):
+    for key in ("distribution", "accumulate_steps", "deterministic", "ema"):
         value, allowed = getattr(experiment.train, key), defaults[key].default
         if backend != "tensorflow" and value != allowed:
             raise ValueError(
@@ -78,9 +79,10 @@ def _train(experiment, workdir, strategy, report):
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
-        compile_model(model, task, plan, strategy)
+        average = compile_model(model, task, plan, strategy)
     run_state = callbacks.RunState(
         workdir,
+        average,
         configuration=config.digest(experiment),
         process=provenance.describe_process(),
         score=task.score,
@@ -141,19 +143,23 @@ def make_plan(task, num_replicas: int = 1) -> Plan:
     return Plan(options.epochs, steps)
 
 
-def compile_model(model, task, plan, strategy=None) -> None:
-    """Gives a model the experiment's optimiser, loss, metrics and train step."""
+def compile_model(model, task, plan, strategy=None) -> Average:
+    """Gives a model the experiment's optimiser, loss, metrics and train step.
+
+    Returns:
+        The average of the weights.
+    """
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
-    rate = optimizer_options["learning_rate_per_256"] * batch_size / 256
-    length = {"epochs": plan.epochs, "steps_per_epoch": plan.steps}
     schedule = build_schedule(
-        options.schedule.model_dump(), learning_rate=rate, **length
+        options.schedule.model_dump(),
+        learning_rate_per_256=optimizer_options["learning_rate_per_256"],
+        batch_size=batch_size,
+        epochs=plan.epochs,
+        steps_per_epoch=plan.steps,
     )
-    optimizer = build_optimizer(
-        optimizer_options, learning_rate=schedule, ema=options.ema
-    )
-    decay_kernels(model, optimizer, optimizer_options["weight_decay"])
+    optimizer = build_optimizer(optimizer_options, learning_rate=schedule)
+    decay_weights(model, optimizer, optimizer_options["weight_decay"])
     jit_compile = options.jit_compile
     if jit_compile is None:  # XLA cannot exchange values between processes
         jit_compile = False if strategy else "auto"
@@ -161,16 +167,18 @@ def compile_model(model, task, plan, strategy=None) -> None:
     steps = 1 if task.experiment.smoke else options.steps_per_execution
     model.compile(optimizer=optimizer, steps_per_execution=steps, **arguments)
     model.optimizer.build(model.trainable_variables)
-    if strategy:
-        distribution.synchronize_batch_normalization(model)
-    prepare_steps(model, accumulate_steps=options.accumulate_steps, strategy=strategy)
+    if strategy and options.batch_norm == "sync":
+        normalization.synchronize(model)
+    average = Average(model, options.ema)
+    parts = options.accumulate_steps
+    prepare_steps(model, average, accumulate_steps=parts, strategy=strategy)
+    return average
 
 
 def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     """Trains the remaining epochs; the chief also writes and reports."""
     experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
-        model.optimizer.finalize_variable_values(model.trainable_variables)
         return
     training = task.build_training(range(first_epoch, plan.epochs))
     validation = None
@@ -185,7 +193,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     watching = [
         callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
         callbacks.StopOnNonFiniteLoss(),
-        *([callbacks.AverageWhileValidating()] if options.ema else []),
+        callbacks.ValidateAverage(run_state.average),
     ]
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
@@ -228,7 +236,8 @@ def finish(model, task, plan, workdir, run_state) -> dict:
     experiment = task.experiment
     shape = task.preprocessing.output_shape
     final = build_model(experiment, shape, task.final_activation)
-    final.set_weights(model.get_weights())
+    with run_state.average.in_model():
+        final.set_weights(model.get_weights())
     workdir.write_model(final, task)
     size = experiment.data.image_size
     result = {

@@ -27,12 +27,14 @@ class LinearWarmup(schedules.LearningRateSchedule):
 
 
 def build_schedule(
-    schedule, *, learning_rate, epochs, steps_per_epoch
+    schedule, *, learning_rate_per_256, batch_size, epochs, steps_per_epoch
 ) -> schedules.LearningRateSchedule:
     """Returns a Keras schedule over train steps from the mapping `train.schedule`.
 
-    `learning_rate` is the rate at the end of the warm-up, `epochs` the run's length.
+    The rate at the end of the warm-up is `learning_rate_per_256` times `batch_size` /
+    256. `epochs` is the run's length.
     """
+    learning_rate = learning_rate_per_256 * batch_size / 256
 
     def steps(epochs):
         return round(epochs * steps_per_epoch)
@@ -52,6 +54,10 @@ def build_schedule(
         after = schedules.PiecewiseConstantDecay(boundaries, rates)
     elif schedule["name"] == "exponential":
         every, factor = steps(schedule["every_epochs"]), schedule["factor"]
+        final = schedule["final_learning_rate_per_256"]
+        if final is not None:
+            drops = max(1, (steps(epochs) - 1) // every)  # before the last step
+            factor = (final / learning_rate_per_256) ** (1 / drops)
         after = schedules.ExponentialDecay(learning_rate, every, factor, staircase=True)
     else:
         after = schedules.ExponentialDecay(learning_rate, 1, decay_rate=1.0)

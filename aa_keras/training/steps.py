@@ -4,6 +4,9 @@ Keras can do either, but not both: its accumulation puts the exchange between re
 under a condition, which `tf.distribute` refuses, and each replica clips its gradients
 and checks them for infinities before they are added. Here the optimiser gets the
 gradients that one process with the whole batch would compute, and counts updates.
+
+Replicas that normalise alone have statistics of their own. Their mean is sent with the
+gradients, so that all replicas have the same state after each update.
 """
 
 import threading
@@ -11,16 +14,19 @@ import threading
 import tensorflow as tf
 
 from aa_keras import keras_internals
+from aa_keras.training import normalization
 
 
-def prepare_steps(model, *, accumulate_steps=1, strategy=None) -> None:
+def prepare_steps(model, average, *, accumulate_steps=1, strategy=None) -> None:
     """Wraps the steps of a compiled model, built under `strategy` if there is one.
 
     One of the `accumulate_steps` equal parts of a replica's batch is in memory at a
-    time. Batch normalisation sees each part alone.
+    time. Batch normalisation sees each part alone. The `Average` follows each update.
     """
     if accumulate_steps > 1 or strategy:
         model.train_step = _one_update(model, accumulate_steps, strategy)
+    if average.decay is not None:
+        model.train_step = average.follow(model.train_step)
     if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         model.train_step = _vector_logs(model.train_step)
         model.test_step = _vector_logs(model.test_step)
@@ -44,6 +50,11 @@ def build_metrics(model, batches, strategy) -> None:
 def _one_update(model, accumulate_steps, strategy):
     optimizer, own_step = model.optimizer, model.train_step
     apply = optimizer.apply
+    statistics = normalization.statistics(
+        layer
+        for layer in normalization.batch_normalizations(model)
+        if not layer.synchronized
+    )
     local = threading.local()  # the replicas of a process are its threads
 
     def collect(gradients, trainable_variables=None):
@@ -62,7 +73,9 @@ def _one_update(model, accumulate_steps, strategy):
                     part = tf.nest.map_structure(tf.identity, part)
             logs = own_step(part)
         gradients = _mean(local.sums, accumulate_steps)
-        apply(_add_replicas(gradients) if strategy else gradients, local.variables)
+        if strategy:
+            gradients = _add_replicas(gradients, statistics)
+        apply(gradients, local.variables)
         return logs
 
     optimizer.apply = collect
@@ -88,11 +101,16 @@ def _mean(gradients, parts):
     return [None if g is None else g / parts for g in gradients]
 
 
-def _add_replicas(gradients):
+def _add_replicas(gradients, statistics):
+    """Returns the sums of gradients, and makes statistics the mean of all replicas'."""
     present = [g for g in gradients if g is not None]
+    own = [tf.convert_to_tensor(variable.value) for variable in statistics]
     context = tf.distribute.get_replica_context()
-    summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
-    return [None if g is None else next(summed) for g in gradients]
+    summed = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, [*present, *own]))
+    gradients = [None if g is None else next(summed) for g in gradients]
+    for variable, total in zip(statistics, summed, strict=True):
+        variable.assign(total / context.num_replicas_in_sync)
+    return gradients
 
 
 def _vector_logs(step):

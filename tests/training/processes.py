@@ -21,9 +21,17 @@ SETTINGS = {
     "train.deterministic": "true",
     "train.seed": "7",
     "train.epochs": "4",
+    "train.ema": "0.9",
     # At a large rate a network blows up what the order of an addition rounds.
     "train.optimizer.learning_rate_per_256": "0.1",
 }
+# Two logical processors in place of two GPUs, for a program that follows.
+TWO_DEVICES = """
+import tensorflow as tf
+processor = tf.config.LogicalDeviceConfiguration()
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [processor, processor])
+"""
 
 
 def start(workdir, settings=None, *, launcher=("-m", "aa_keras"), env=None):
@@ -55,7 +63,8 @@ def start_workers(workdir, settings=None, number=2):
         }
         # The others have a folder of their own: the chief's is not theirs to touch.
         where = workdir if index == 0 else Path(f"{workdir}_worker{index}")
-        settings = {**(settings or {}), "train.distribution": "multi_worker"}
+        settings = {"train.batch_norm": "sync", **(settings or {})}
+        settings["train.distribution"] = "multi_worker"
         env = {"TF_CONFIG": json.dumps(cluster)}
         workers.append(start(where, settings, env=env))
     return workers

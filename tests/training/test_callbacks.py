@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from aa_keras import checkpoints
+from aa_keras.training.averaging import Average
 from aa_keras.training.callbacks import (
-    AverageWhileValidating,
     EpochSeeds,
     NonFiniteLoss,
     RunState,
@@ -21,11 +21,11 @@ X = np.random.default_rng(0).normal(size=(32, 3)).astype("f")
 Y = X @ np.array([[1.0], [2.0], [3.0]], "f")
 
 
-def build_model(dropout=0.0, ema=None, rate=0.1):
+def build_model(dropout=0.0, rate=0.1):
     keras.utils.set_random_seed(1)
     layers = [keras.layers.Dropout(dropout)] if dropout else []
     model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(1)])
-    model.compile(build_optimizer(SGD, learning_rate=rate, ema=ema), "mse")
+    model.compile(build_optimizer(SGD, learning_rate=rate), "mse")
     model.optimizer.build(model.trainable_variables)
     return model
 
@@ -47,6 +47,7 @@ def run_state(folder, model=None):
     """The state of a run, restored into a model where there is one."""
     state = RunState(
         WorkDir(folder),
+        Average(model or build_model(), None),
         configuration="this",
         process={"host": "here"},
         score=lambda row: row.get("val_accuracy"),
@@ -176,28 +177,6 @@ def test_dropout_of_a_resumed_run_is_that_of_a_whole_one():
     other = build_model(dropout=0.5)
     fit(other, EpochSeeds(3, worker=1), epochs=4)
     assert not np.allclose(whole.layers[-1].kernel, other.layers[-1].kernel)
-
-
-def test_the_average_is_validated_and_the_trained_weights_go_on():
-    model = build_model(ema=0.9)
-    fit(model)
-    model = build_model(ema=0.9)
-    seen = []
-
-    class Look(keras.callbacks.Callback):
-        def on_test_begin(self, logs=None):
-            seen.append(keras.ops.convert_to_numpy(self.model.layers[-1].kernel))
-
-        def on_epoch_begin(self, epoch, logs=None):
-            seen.append(keras.ops.convert_to_numpy(self.model.layers[-1].kernel))
-
-    fit(model, AverageWhileValidating(), Look(), epochs=2, validation_data=(X, Y))
-    _, averaged, trained, averaged_again = seen
-    plain = build_model()
-    fit(plain)
-    np.testing.assert_array_equal(trained, plain.layers[-1].kernel)
-    assert not np.allclose(averaged, trained)
-    np.testing.assert_array_equal(model.layers[-1].kernel, averaged_again)
 
 
 def test_a_loss_that_is_no_number_stops_with_step_and_rate():

@@ -10,16 +10,6 @@ import pytest
 from tests.training import processes
 from tests.training.processes import finish, kill, num_epochs, run, start_workers
 
-# The command line on a machine of two logical processors, in place of two GPUs.
-TWO_DEVICES = """
-import runpy
-import tensorflow as tf
-processor = tf.config.LogicalDeviceConfiguration()
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [processor, processor])
-runpy.run_module("aa_keras", run_name="__main__", alter_sys=True)
-"""
-
 
 def assert_close(one, other):
     """Losses, metrics and weights within 1e-5."""
@@ -105,8 +95,12 @@ def test_workers_lost_many_times(tmp_path):
 
 @pytest.mark.slow
 def test_two_devices_of_one_machine(uninterrupted, tmp_path):
-    settings = {"train.distribution": "mirrored"}
-    run(tmp_path / "run", settings, launcher=("-c", TWO_DEVICES))
+    settings = {"train.distribution": "mirrored", "train.batch_norm": "sync"}
+    program = """
+import runpy
+runpy.run_module("aa_keras", run_name="__main__", alter_sys=True)
+"""
+    run(tmp_path / "run", settings, launcher=("-c", processes.TWO_DEVICES + program))
     assert_close(uninterrupted[0], tmp_path / "run")
 
 
@@ -115,7 +109,6 @@ def test_mixed_precision_clipping_averages_and_parts_between_workers(tmp_path):
     settings = {
         "train.mixed_precision": "float16",
         "train.optimizer.clip_norm": "0.5",
-        "train.ema": "0.9",
         "train.accumulate_steps": "2",
     }
     run(tmp_path / "one", settings)

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
-from aa_keras.layers import AugmentedConv2D
-from aa_keras.training.optimizers import build_optimizer, decay_kernels, is_kernel
+from aa_keras import models
+from aa_keras.config.schema import RMSProp
+from aa_keras.training.optimizers import build_optimizer, decay_weights
 
 SGD = {
     "name": "sgd",
@@ -35,17 +37,17 @@ def squared_error_gradients(x, y, kernel, bias):
     return x.T @ error, error.sum(0)
 
 
-def test_sgd_decays_kernels_by_the_rate_that_is_stated_and_biases_not_at_all():
+def test_sgd_decays_by_the_rate_that_is_stated():
     model = dense_model()
     kernel, bias = model.layers[0].get_weights()
     x, y = inputs()
     optimizer = build_optimizer(SGD, learning_rate=0.5)
-    decay_kernels(model, optimizer, SGD["weight_decay"])
+    decay_weights(model, optimizer, SGD["weight_decay"])
     model.compile(optimizer, "mse")
     velocity = [np.zeros_like(kernel), np.zeros_like(bias)]
     for _ in range(3):
         gradients = squared_error_gradients(x, y, kernel, bias)
-        gradients = (gradients[0] + 0.1 * kernel, gradients[1])
+        gradients = (gradients[0] + 0.1 * kernel, gradients[1] + 0.1 * bias)
         velocity = [0.9 * v - 0.5 * g for v, g in zip(velocity, gradients, strict=True)]
         kernel, bias = kernel + velocity[0], bias + velocity[1]
         model.train_on_batch(x, y)
@@ -53,12 +55,36 @@ def test_sgd_decays_kernels_by_the_rate_that_is_stated_and_biases_not_at_all():
         np.testing.assert_allclose(got, expected, rtol=1e-5)
 
 
-def test_adamw_decays_decoupled_and_kernels_alone():
+def test_rmsprop_takes_the_steps_of_tensorflow_1():
+    random = np.random.default_rng(0)
+    start = random.normal(size=(3, 2)).astype("f")
+    gradients = random.normal(size=(10, 3, 2), scale=[0.01, 10]).astype("f")
+    with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+        gradient = tf.compat.v1.placeholder(tf.float32, start.shape)
+        theirs = tf.compat.v1.Variable(start)
+        optimizer = tf.compat.v1.train.RMSPropOptimizer(0.02, 0.9, 0.9, 1e-3)
+        step = optimizer.apply_gradients([(gradient, theirs)])
+        session.run(tf.compat.v1.global_variables_initializer())
+        expected = []
+        for value in gradients:
+            session.run(step, {gradient: value})
+            expected.append(session.run(theirs))
+    options = RMSProp(name="rmsprop", learning_rate_per_256=0.02).model_dump()
+    ours = build_optimizer(options, learning_rate=0.02)
+    variable = keras.Variable(start)
+    for value, after in zip(gradients, expected, strict=True):
+        ours.apply([keras.ops.convert_to_tensor(value)], [variable])
+        np.testing.assert_allclose(variable, after, atol=1e-6)
+    again = type(ours).from_config(ours.get_config())
+    assert again.initial_accumulator_value == 1
+
+
+def test_adamw_decays_decoupled():
     model = dense_model()
     kernel, bias = model.layers[0].get_weights()
     options = {"name": "adamw", "weight_decay": 0.1, "clip_norm": None}
     optimizer = build_optimizer(options, learning_rate=0.01)
-    decay_kernels(model, optimizer, options["weight_decay"])
+    decay_weights(model, optimizer, options["weight_decay"])
     x, y = inputs()
     model.compile(optimizer, "mse")
     model.train_on_batch(x, y)
@@ -66,7 +92,7 @@ def test_adamw_decays_decoupled_and_kernels_alone():
     gradients = squared_error_gradients(x, y, kernel, bias)
     expected = (
         kernel - 0.001 * kernel - 0.01 * np.sign(gradients[0]),
-        bias - 0.01 * np.sign(gradients[1]),
+        bias - 0.001 * bias - 0.01 * np.sign(gradients[1]),
     )
     for got, value in zip(model.get_weights(), expected, strict=True):
         # Adam's epsilon shows in the sixth digit.
@@ -86,30 +112,31 @@ def test_gradients_are_clipped_by_their_common_norm():
     )
 
 
-@pytest.mark.parametrize("momentum", [0.5, 0.9])
-def test_the_average_of_the_weights_is_what_remains(momentum):
-    model = dense_model()
-    x, y = inputs()
-    options = {**SGD, "momentum": 0.0, "weight_decay": 0.0}
-    model.compile(build_optimizer(options, learning_rate=0.1, ema=momentum), "mse")
-    kernel, bias = model.layers[0].get_weights()
-    average = None  # Keras starts it with the weights after the first update
-    for _ in range(3):
-        gradients = squared_error_gradients(x, y, kernel, bias)
-        kernel, bias = kernel - 0.1 * gradients[0], bias - 0.1 * gradients[1]
-        start = kernel if average is None else average
-        average = momentum * start + (1 - momentum) * kernel
-    model.fit(x, y, epochs=3, batch_size=4, verbose=0)
-    np.testing.assert_allclose(model.layers[0].kernel, average, rtol=1e-4)
-
-
-def test_only_kernels_of_an_augmented_convolution_decay():
-    layer = AugmentedConv2D(8, 3, num_heads=2, key_depth=4, value_depth=4)
-    layer.build((None, 5, 7, 3))
-    assert {
-        v.path.split("/", 1)[1] for v in layer.trainable_variables if is_kernel(v)
-    } == {
-        "convolution/kernel",
-        "attention/qkv/kernel",
-        "attention/output_projection/kernel",
-    }
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_all_but_batch_normalisation_decays(name):
+    """Tables of relative positions and biases do, as in the TPU ResNet code."""
+    model = models.build(
+        "resnet", depth=8, input_shape=(8, 8, 1), classes=3, attention={}
+    )
+    options = {**SGD, "name": name}
+    optimizer = build_optimizer(options, learning_rate=0.1)
+    decay_weights(model, optimizer, 0.1)
+    before = [keras.ops.convert_to_numpy(v) for v in model.trainable_variables]
+    # The gradients of a loss that is the decay alone: SGD's of its regularisers.
+    with tf.GradientTape() as tape:
+        loss = tf.add_n([tf.constant(0.0), *model.losses])
+    gradients = tape.gradient(
+        loss,
+        [v.value for v in model.trainable_variables],
+        unconnected_gradients="zero",
+    )
+    optimizer.apply(gradients, model.trainable_variables)
+    decayed = set()
+    for variable, value in zip(model.trainable_variables, before, strict=True):
+        # Biases start from zero, where no decay shows.
+        if np.any(value) and not np.array_equal(variable, value):
+            np.testing.assert_allclose(variable, 0.99 * value, rtol=1e-5)
+            decayed.add(variable.name)
+        else:
+            assert variable.name in ("gamma", "beta", "bias"), variable.path
+    assert decayed == {"kernel", "relative_height", "relative_width"}

@@ -31,26 +31,43 @@ CASES = {
         {
             "name": "exponential",
             "factor": 0.97,
+            "final_learning_rate_per_256": None,
             "every_epochs": 2.4,
             "warmup_epochs": 0.5,
         },
         # a staircase: 0.8 x 0.97, then x 0.97 again
         {25: 0.4, 239: 0.8, 240: 0.776, 479: 0.776, 480: 0.75272},
     ),
+    "exponential to a final rate": (
+        {
+            "name": "exponential",
+            "factor": None,
+            "final_learning_rate_per_256": 0.0256,
+            "every_epochs": 2.4,
+            "warmup_epochs": 0,
+        },
+        # four drops to 0.1024, each by (0.0256 / 0.2) ** (1 / 4) = 0.5981395
+        {239: 0.8, 240: 0.4785116, 959: 0.1711975, 960: 0.1024, 999: 0.1024},
+    ),
+}
+
+RUN = {
+    "learning_rate_per_256": 0.2,
+    "batch_size": 1024,
+    "epochs": 10,
+    "steps_per_epoch": 100,
 }
 
 
 @pytest.mark.parametrize(("schedule", "rates"), CASES.values(), ids=CASES)
 def test_rates(schedule, rates):
-    built = build_schedule(schedule, learning_rate=0.8, epochs=10, steps_per_epoch=100)
+    built = build_schedule(schedule, **RUN)
     for step, rate in rates.items():
         np.testing.assert_allclose(float(built(step)), rate, rtol=1e-5, atol=1e-7)
 
 
 def test_a_warm_up_survives_its_configuration():
-    built = build_schedule(
-        CASES["step"][0], learning_rate=0.8, epochs=10, steps_per_epoch=100
-    )
+    built = build_schedule(CASES["step"][0], **RUN)
     again = type(built).from_config(built.get_config())
     for step in (0, 50, 300, 601):
         assert float(again(step)) == float(built(step))

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aa_keras.training.optimizers import build_optimizer, decay_kernels
+from aa_keras.training.averaging import Average
+from aa_keras.training.optimizers import build_optimizer, decay_weights
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import prepare_steps
 
@@ -20,11 +21,14 @@ def train(accumulate_steps, normalization=(), precision="float32"):
     layers = [keras.layers.Dense(8, activation="tanh"), *normalization]
     model = keras.Sequential([keras.Input((3,)), *layers, keras.layers.Dense(2)])
     keras.config.set_dtype_policy("float32")
-    rate = build_schedule(SCHEDULE, learning_rate=0.5, epochs=3, steps_per_epoch=4)
-    optimizer = build_optimizer(SGD, learning_rate=rate, ema=0.8)
-    decay_kernels(model, optimizer, 0.01)
+    length = {"batch_size": 256, "epochs": 3, "steps_per_epoch": 4}
+    rate = build_schedule(SCHEDULE, learning_rate_per_256=0.5, **length)
+    optimizer = build_optimizer(SGD, learning_rate=rate)
+    decay_weights(model, optimizer, 0.01)
     model.compile(optimizer, "mse", metrics=["mae"])
-    prepare_steps(model, accumulate_steps=accumulate_steps)
+    model.optimizer.build(model.trainable_variables)
+    average = Average(model, 0.8)
+    prepare_steps(model, average, accumulate_steps=accumulate_steps)
     generator = np.random.default_rng(0)
     x = generator.normal(size=(32, 3)).astype("f")
     y = generator.normal(size=(32, 2)).astype("f")
@@ -32,6 +36,7 @@ def train(accumulate_steps, normalization=(), precision="float32"):
         tf.data.Dataset.from_tensor_slices((x, y)).batch(8), epochs=3, verbose=0
     )
     assert int(model.optimizer.iterations) == 12
+    average.exchange()
     return model.get_weights(), history.history
 
 

@@ -64,7 +64,7 @@ def test_a_killed_run_ends_with_the_bits_of_one_that_was_not(uninterrupted, tmp_
 
 @pytest.mark.slow
 def test_a_run_killed_many_times_ends_with_the_same_bits(tmp_path):
-    settings = {"train.epochs": "12", "train.ema": "0.9"}
+    settings = {"train.epochs": "12"}
     run(tmp_path / "whole", settings)
     moments = [random.uniform(0, 1.5) for _ in range(5)]
     train_through_kills(tmp_path / "killed", moments, settings)
