@@ -178,6 +178,7 @@ class Experiment(Section):
     smoke: bool = False  # a short trial whose numbers mean nothing
     imports: list[str] = Field(default=[], alias="import")
     import_from: str | None = None
+    baseline: Name | None = None  # the experiment that a report compares this one with
     paper: list[PaperRow] = Field(default=[])
     model: spec.Network
     data: Data

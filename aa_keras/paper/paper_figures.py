@@ -1,15 +1,27 @@
-"""The paper's figures, drawn from rows of its tables.
+"""The paper's figures from rows of its tables, and figures of our own runs.
 
 Rows are the dicts of `aa_keras.paper.tables.table_rows`. A hollow marker is a number
 that was not read in a public source (mark M of the facts file).
 """
 
+import statistics
+from collections.abc import Callable, Sequence
+
 from matplotlib.figure import Figure
 
+from aa_keras.paper.comparison import Group
 from aa_keras.visualization.figures import INK, new_figure
 
 # Colour and marker both distinguish the families (colours of Okabe and Ito).
-STYLES = (("#000000", "o"), ("#0072b2", "s"), ("#d55e00", "D"))
+STYLES = (
+    ("#000000", "o"),
+    ("#0072b2", "s"),
+    ("#d55e00", "D"),
+    ("#009e73", "^"),
+    ("#cc79a7", "v"),
+    ("#e69f00", "P"),
+    ("#56b4e9", "X"),
+)
 
 
 def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
@@ -53,6 +65,53 @@ def draw_attention_share(rows, *, title: str | None = None) -> Figure:
     return figure
 
 
+def draw_accuracy_by_epoch(groups: Sequence[Group], *, title=None) -> Figure:
+    """Draws the mean accuracy of each epoch, with the range over the seeds.
+
+    It is the validation accuracy, or the training accuracy of runs without validation.
+    """
+    figure = new_figure(6.2, 4.2, title)
+    axis = figure.subplots()
+    for index, group in enumerate(groups):
+        color, _ = STYLES[index % len(STYLES)]
+        by_epoch = zip(*group.curves, strict=True)
+        epochs = [[100 * value for value in epoch] for epoch in by_epoch]
+        x = range(1, len(epochs) + 1)
+        axis.plot(x, list(map(statistics.mean, epochs)), color=color, label=group.name)
+        lowest, highest = list(map(min, epochs)), list(map(max, epochs))
+        axis.fill_between(x, lowest, highest, color=color, alpha=0.15, lw=0)
+    _finish(axis, "epoch", "accuracy while training, %")
+    return figure
+
+
+def draw_accuracy_by_size(groups: Sequence[Group], *, title=None) -> Figure:
+    """Draws the mean accuracy against parameters, with the standard deviation."""
+    figure = new_figure(6.2, 4.2, title)
+    axis = figure.subplots()
+    for index, group in enumerate(groups):
+        color, marker = STYLES[index % len(STYLES)]
+        scores = [100 * score for score in group.scores]
+        axis.errorbar(
+            group.params / 1e6,
+            statistics.mean(scores),
+            yerr=statistics.stdev(scores) if scores[1:] else None,
+            color=color,
+            marker=marker,
+            capsize=3,
+            linestyle="none",
+            label=f"{group.name} ({len(scores)} seeds)",
+        )
+    _finish(axis, "parameters, millions", f"top-1 accuracy ({groups[0].split}), %")
+    return figure
+
+
+# The figures of a comparison, by the end of their files' names.
+COMPARISONS: dict[str, Callable[..., Figure]] = {
+    "by_epoch": draw_accuracy_by_epoch,
+    "by_parameters": draw_accuracy_by_size,
+}
+
+
 def _point(row, x, text):
     is_read = "V" in row["paper"]["marks"].get("top1", "M")
     return x, row["paper"]["top1"], text, is_read
@@ -71,9 +130,9 @@ def _draw(axis, points, style, label, is_highest=True):
         axis.annotate(name, (x, y), **text)
 
 
-def _finish(axis, label):
+def _finish(axis, label, accuracy="top-1 accuracy in the paper, %"):
     axis.set_xlabel(label, color=INK)
-    axis.set_ylabel("top-1 accuracy in the paper, %", color=INK)
+    axis.set_ylabel(accuracy, color=INK)
     axis.legend(frameon=False, labelcolor=INK, fontsize=9)
     axis.margins(y=0.12)
     axis.tick_params(labelsize=8, colors=INK)

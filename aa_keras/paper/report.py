@@ -1,22 +1,31 @@
 """Collected results, and the tables written from them."""
 
 import contextlib
+import csv
 import json
 import re
 import shlex
+import statistics
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from aa_keras import config, counting, models
 from aa_keras.data.sources import num_channels
-from aa_keras.paper import facts, tables
-from aa_keras.whole_writes import write_json, write_text
+from aa_keras.paper import comparison, facts, paper_figures, tables
+from aa_keras.whole_writes import whole_file, write_json, write_text
 from aa_keras.workdir import WorkDir
 
 # Runs that differ in these alone are runs of one configuration.
 UNCHANGING_KEYS = frozenset(
-    {"name", "paper", "train.seed"} | config.PATH_KEYS | config.HOUSEKEEPING_KEYS
+    {"name", "paper", "baseline", "train.seed"}
+    | config.PATH_KEYS
+    | config.HOUSEKEEPING_KEYS
+)
+
+HOW_TO_READ = (
+    "Mean and standard deviation over seeds, in percent. The difference is that of the "
+    "means, with its 95 % interval and p by Welch's t-test."
 )
 
 
@@ -77,9 +86,10 @@ def summary_as_text(summary: dict[str, Any]) -> str:
 def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
     """Stores each finished run as a JSON file in a folder of results.
 
-    A file holds the fields of the run's `result.json`, and `experiment`, its resolved
-    configuration with the family's value for each option that it leaves open. It
-    replaces a file of the same name, seed and configuration.
+    A file holds the fields of the run's `result.json`; `history`, the accuracies of its
+    epochs; and `experiment`, its resolved configuration with the family's value for
+    each option that it leaves open. It replaces a file of the same name, seed and
+    configuration.
 
     Returns:
         The paths of the files.
@@ -109,7 +119,8 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
                     f"{_describe(changed)}; allowed: one configuration per name"
                 )
         values = config.without_paths(experiment)
-        collected[path] = {**result, "experiment": values}, experiment
+        history = {"history": _read_history(run)}
+        collected[path] = {**result, **history, "experiment": values}, experiment
     Path(results).mkdir(parents=True, exist_ok=True)
     for path, (values, _) in collected.items():
         write_json(path, values)
@@ -119,10 +130,11 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
 def load_results(results="results", experiments="experiments") -> list[dict[str, Any]]:
     """Returns the collected results, each compared with the experiment files.
 
-    Each has two fields more: `reproduces`, the path of the file of the same
-    configuration, or `None`; and `notes`, a list of str: how the run differs from the
-    file that is most like it, and "mixed" if different versions or revisions trained
-    it.
+    Each has three fields more: `reproduces`, the path of the file of the same
+    configuration, or `None`; `baseline`, the name of the experiment which that file
+    is compared with, or `None`; and `notes`, a list of str: how the run differs from
+    the file that is most like it, and "mixed" if different versions or revisions
+    trained it.
     """
     files = {}
     for path in sorted(Path(experiments).rglob("*.yaml")):
@@ -138,7 +150,9 @@ def load_results(results="results", experiments="experiments") -> list[dict[str,
         first, *others = ((p["versions"], p["git_revision"]) for p in run["processes"])
         notes += ["mixed"] if any(other != first for other in others) else []
         reproduces = None if differing else file
-        runs.append({**run, "reproduces": reproduces, "notes": notes})
+        baseline = files[reproduces].baseline if reproduces else None
+        more = {"reproduces": reproduces, "baseline": baseline, "notes": notes}
+        runs.append({**run, **more})
     return runs
 
 
@@ -147,17 +161,21 @@ def write_report(
 ) -> Path:
     """Writes RESULTS.md: the paper beside what is built and what was measured.
 
-    The table of runs also replaces the one in the README, if there is a README.
+    The table of experiments also replaces the one in the README, if there is a README.
     """
     runs = load_results(results, experiments)
-    finished = runs_as_markdown([run for run in runs if run["reproduces"]])
+    finished = [run for run in runs if run["reproduces"]]
+    groups = comparison.group(finished)
+    summary = groups_as_markdown(groups)
     others = [run for run in runs if not run["reproduces"]]
     parts = [
         "# Results",
         "Written by `aa-keras report`; do not edit. *built* are the counts of this "
         "code's network, *measured* the metrics of finished runs on the whole test "
         "split.",
-        f"## Runs\n\n{finished}",
+        f"## Experiments\n\n{summary}\n\n{HOW_TO_READ}",
+        *_figures(groups, Path(results)),
+        f"## Runs\n\n{runs_as_markdown(finished)}",
     ]
     if others:
         parts.append(f"## Other runs\n\n{runs_as_markdown(others)}")
@@ -170,8 +188,55 @@ def write_report(
     write_text(path, "\n\n".join(parts) + "\n")
     page = Path(readme)
     if page.is_file():
-        write_text(page, replace_section(page.read_text("utf-8"), "runs", finished))
+        write_text(page, replace_section(page.read_text("utf-8"), "runs", summary))
     return path
+
+
+def groups_as_markdown(groups) -> str:
+    """Returns a table of experiments: the mean over seeds, beside that of a baseline.
+
+    `groups` are those of `comparison.group`.
+    """
+    if not groups:
+        return "No run has been collected yet: `aa-keras report WORKDIR ...`."
+    return _markdown(
+        {
+            "experiment": group.name,
+            "parameters": f"{group.params:,}",
+            "epochs": group.epochs,
+            "seeds": len(group.scores),
+            "split": group.split,
+            "top-1": _spread(group.scores),
+            "against": group.baseline or "",
+            "difference": _difference(group.difference),
+        }
+        for group in groups
+    )
+
+
+def _spread(scores):
+    mean = f"{100 * statistics.mean(scores):.2f}"
+    return f"{mean} ± {100 * statistics.stdev(scores):.2f}" if scores[1:] else mean
+
+
+def _difference(difference):
+    if difference is None:
+        return ""
+    mean, low, high, p = difference
+    interval = f" [{100 * low:+.2f}, {100 * high:+.2f}], p {p:.2g}" if p == p else ""
+    return f"{100 * mean:+.2f}{interval}"
+
+
+def _figures(groups, results):
+    """Draws the experiments of each data set that are compared, one link a figure."""
+    links = []
+    for data, compared in comparison.series(groups).items():
+        for kind, draw in paper_figures.COMPARISONS.items():
+            name = f"{data}_{kind}.png"
+            with whole_file(results / name) as unfinished:
+                draw(compared, title=data).savefig(unfinished)
+            links.append(f"![{data}, {kind.replace('_', ' ')}]({name})")
+    return links
 
 
 def runs_as_markdown(runs) -> str:
@@ -185,7 +250,7 @@ def runs_as_markdown(runs) -> str:
             "epochs": run["epochs"],
             "parameters": f"{run['params']:,}",
             "GFLOPs": f"{run['gflops']:.4g}",
-            "test": _metrics(run["metrics"]["test"]),
+            "measured": _measurements(run["metrics"]),
             "minutes": f"{run['seconds'] / 60:.1f}",
             "hardware": "; ".join(dict.fromkeys(map(_hardware, run["processes"]))),
             "note": "; ".join(run["notes"]),
@@ -259,13 +324,30 @@ def _claims(paper):
     return ", ".join(f"{key} {value}{words.get(key, '')}" for key, value in numbers)
 
 
+def _read_history(run):
+    """The accuracies of a run's epochs by column."""
+    if not run.metrics.exists():
+        return {}
+    with open(run.metrics, encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    columns = [key for key in ("accuracy", "val_accuracy") if key in rows[0]]
+    return {key: [round(float(row[key]), 5) for row in rows] for key in columns}
+
+
+def _measurements(metrics):
+    """What is reported: the test split, or else those that were measured."""
+    if "test" in metrics:
+        return _metrics(metrics["test"])
+    return "; ".join(f"{split}: {_metrics(m)}" for split, m in metrics.items())
+
+
 def _measured(row, runs):
     if row["experiment"] is None:
         return "no experiment"
     name = Path(row["experiment"]).stem
     command = f"aa-keras train {shlex.quote(row['experiment'])} --workdir runs/{name}"
     values = (
-        f"{_metrics(run['metrics']['test'])} "
+        f"{_measurements(run['metrics'])} "
         + "({})".format(", ".join([f"seed {run['seed']}", *run["notes"]]))
         for run in runs
         if run["reproduces"] == row["experiment"]
@@ -278,7 +360,7 @@ def _metrics(metrics):
     return ", ".join(
         f"{names[key]} {100 * value:.2f}" if key in names else f"{key} {value:.4g}"
         for key, value in metrics.items()
-        if key not in ("loss", "images")
+        if key not in ("loss", "images", "cells")
     )
 
 

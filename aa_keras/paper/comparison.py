@@ -1,0 +1,91 @@
+"""Experiments that ran with several seeds, compared with their baselines."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from scipy import stats
+
+
+class Difference(NamedTuple):
+    """The difference of two means, its 95 % interval, and p by Welch's t-test.
+
+    Interval and p are NaN where a side has one score only.
+    """
+
+    mean: float
+    low: float
+    high: float
+    p: float
+
+
+class Group(NamedTuple):
+    """The runs of one experiment file, which differ in the seed.
+
+    `scores` are the top-1 accuracies on `split`: the test split, or else the last one
+    that was measured. `difference` is that to `baseline`, `None` without one. `curves`
+    has a list of accuracies, one for each epoch, for each run.
+    """
+
+    name: str
+    data: str
+    params: int
+    epochs: int
+    split: str
+    scores: list[float]
+    curves: list[list[float]]
+    baseline: str | None = None
+    difference: Difference | None = None
+
+
+def compare(scores, baseline) -> Difference:
+    """Returns how far the mean of `scores` lies above that of `baseline`."""
+    mean = statistics.mean(scores) - statistics.mean(baseline)
+    if len(scores) < 2 or len(baseline) < 2:
+        return Difference(mean, math.nan, math.nan, math.nan)
+    test = stats.ttest_ind(scores, baseline, equal_var=False)
+    low, high = test.confidence_interval(0.95)
+    return Difference(mean, float(low), float(high), float(test.pvalue))
+
+
+def group(runs: Iterable[Mapping[str, Any]]) -> list[Group]:
+    """Returns the experiments of classifiers among runs of `report.load_results`."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        if all("accuracy" in metrics for metrics in run["metrics"].values()):
+            found.setdefault(run["name"], []).append(run)
+    groups = {name: _group(runs) for name, runs in found.items()}
+    return [
+        group._replace(difference=compare(group.scores, groups[group.baseline].scores))
+        if group.baseline in groups
+        else group._replace(baseline=None)
+        for group in groups.values()
+    ]
+
+
+def _group(runs):
+    first = runs[0]
+    split = "test" if "test" in first["metrics"] else list(first["metrics"])[-1]
+    histories = [run.get("history", {}) for run in runs]
+    return Group(
+        name=first["name"],
+        data=first["experiment"]["data"]["name"],
+        params=first["params"],
+        epochs=first["epochs"],
+        split=split,
+        scores=[run["metrics"][split]["accuracy"] for run in runs],
+        curves=[h.get("val_accuracy", h.get("accuracy", [])) for h in histories],
+        baseline=first["baseline"],
+    )
+
+
+def series(groups: Iterable[Group]) -> dict[str, list[Group]]:
+    """Returns the groups that are compared with others, by their data set."""
+    groups = list(groups)
+    named = {g.baseline for g in groups} - {None}
+    found: dict[str, list[Group]] = {}
+    for candidate in groups:
+        if candidate.baseline or candidate.name in named:
+            found.setdefault(candidate.data, []).append(candidate)
+    return found
