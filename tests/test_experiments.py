@@ -112,7 +112,7 @@ def test_the_network_is_that_of_the_row(path):
 ATTENTION = {
     "cifar100/aa_wide_resnet_28_10": (0.2, 0.1, 8, 20, [1, 2, 3], []),
     "coco/aa_retinanet_101": (0.2, 0.1, 2, 20, [2, 3, 4], [2]),
-    "imagenet/aa_mnasnet_0.75": (0.1, 0.05, 4, 0, [3, 4, 5, 6, 7], [3]),
+    "imagenet/aa_mnasnet_0.75": (0.1, 0.05, 4, 0, [3, 4, 5, 6, 7], "large"),
     "imagenet/aa_resnet_34": (0.25, 0.25, 8, 20, [2, 3, 4], [2]),
     "imagenet/aa_resnet_101": (0.2, 0.1, 8, 20, [2, 3, 4], [2]),
     "imagenet/aa_resnet_50_ratio_0.75_none": (0.75, 0.75, 8, 20, [2, 3, 4], [2]),

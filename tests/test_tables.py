@@ -24,8 +24,7 @@ def test_derived_counts(row):
     counts = network_counts(row.model)
     assert counts.params / 1e6 == pytest.approx(row.exact["params_m"], rel=0.002)
     if "gflops" in row.exact:
-        tolerance = max(0.05, 0.01 * row.exact["gflops"])
-        assert counts.gflops_paper == pytest.approx(row.exact["gflops"], abs=tolerance)
+        assert counts.gflops_paper == pytest.approx(row.exact["gflops"], rel=0.01)
 
 
 @pytest.mark.parametrize("row", BUILT, ids=row_id)
