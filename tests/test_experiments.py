@@ -13,12 +13,13 @@ ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / "experiments").rglob("*.yaml"))
 PAPER_FILES = [p for p in FILES if p.parent.name in ("cifar100", "imagenet", "coco")]
 
-# The first columns of the paper's tables, written out again; GALA cannot be built.
+# The first columns of the paper's tables, written out again.
 MNASNETS = (0.75, 1.0, 1.25, 1.4)
 AA_AND_SE = ("", "SE-", "AA-")
 ROWS = {
     *((1, f"{kind}Wide-ResNet", None) for kind in ("", "GE-", "SE-", "AA-")),
-    *((2, row, None) for row in ("ResNet-50", "SE", "BAM", "CBAM", "AA")),
+    *((2, row, None) for row in ("ResNet-50", "SE", "BAM", "CBAM", "GALA", "AA")),
+    *((2, f"{kind} at 25.6 M", None) for kind in ("SE", "CBAM", "GALA")),
     *((3, f"{a}ResNet-{d}", None) for a in AA_AND_SE for d in (34, 50, 101, 152)),
     *(
         (4, f"{a}MnasNet-{w}", None)
@@ -50,7 +51,7 @@ def experiments():
     return {path: config.load(path) for path in FILES}
 
 
-def test_every_row_that_can_be_built_has_one_file(experiments):
+def test_every_row_has_one_file(experiments):
     named = Counter(
         (entry.table, entry.row, entry.figure)
         for experiment in experiments.values()
@@ -58,7 +59,7 @@ def test_every_row_that_can_be_built_has_one_file(experiments):
     )
     assert set(named) == ROWS
     assert set(named.values()) == {1}
-    assert {(r.table, r.row, r.figure) for r in paper.rows() if r.model} == ROWS
+    assert {(r.table, r.row, r.figure) for r in paper.rows()} == ROWS
 
 
 def test_files_of_the_paper_name_rows_and_no_others_do(experiments):

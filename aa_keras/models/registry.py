@@ -1,9 +1,9 @@
 """Every ready network, one line each, and `build` for any network of a family.
 
-Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM and
-CBAM the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds one, in
-the manner of `keras.applications`. A family's module is imported when it is used,
-because RetinaNet's KerasCV loads slowly.
+Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM, CBAM
+and GALA the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds
+one, in the manner of `keras.applications`. A family's module is imported when it is
+used, because RetinaNet's KerasCV loads slowly.
 """
 
 import importlib
@@ -151,7 +151,9 @@ def family_module(name: str) -> ModuleType:
     return importlib.import_module(f"aa_keras.models.{name}")
 
 
-_SE, _GE, _BAM, _CBAM = ({"channel_attention": k} for k in ("se", "ge", "bam", "cbam"))
+_SE, _GE, _BAM, _CBAM, _GALA = (
+    {"channel_attention": kind} for kind in ("se", "ge", "bam", "cbam", "gala")
+)
 _SMALL: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
 
 ResNet34 = partial(build, "resnet", depth=34)
@@ -162,6 +164,7 @@ SEResNet50 = partial(build, "resnet", depth=50, **_SE)
 GEResNet50 = partial(build, "resnet", depth=50, **_GE)
 BAMResNet50 = partial(build, "resnet", depth=50, **_BAM)
 CBAMResNet50 = partial(build, "resnet", depth=50, **_CBAM)
+GALAResNet50 = partial(build, "resnet", depth=50, **_GALA)
 AAResNet50 = partial(build, "resnet", depth=50, attention={})
 ResNet101 = partial(build, "resnet", depth=101)
 SEResNet101 = partial(build, "resnet", depth=101, **_SE)

@@ -142,12 +142,12 @@ class ResidualNetwork(AugmentableNetwork):
 
     Args:
         depth: int, the layers with weights; of a RetinaNet, those of its backbone.
-        channel_attention: string, `"se"`, `"ge"`, `"bam"` or `"cbam"`, the mechanism
-            that the paper compares with. Defaults to `None`.
+        channel_attention: string, `"se"`, `"ge"`, `"bam"`, `"cbam"` or `"gala"`, the
+            mechanism that the paper compares with. Defaults to `None`.
     """
 
     depth: Positive
-    channel_attention: Literal["se", "ge", "bam", "cbam"] | None = None
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None
 
 
 class ResNet(ResidualNetwork):

@@ -22,7 +22,7 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
         (
             "resnet",
             {"channel_attention": "eca"},
-            r"channel_attention: received 'eca'; allowed: .*'cbam'",
+            r"channel_attention: received 'eca'; allowed: .*'gala'",
         ),
         ("resnet", {"dropout": 1.0}, r"dropout: received 1.0; allowed: less than 1"),
         ("resnet", {"pooling": "min", "include_top": False}, "pooling: received 'min'"),

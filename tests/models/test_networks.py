@@ -19,6 +19,9 @@ PARAMETERS = {
     "GEResNet50": 25_557_032,
     "BAMResNet50": 25_917_793,
     "CBAMResNet50": 28_073_544,
+    # 25 557 032, SE's 2 514 944, half of that again for the local squeeze, and for each
+    # block a sixteenth of its channels and twice its channels: 944 and 30 208 in all.
+    "GALAResNet50": 29_360_600,
     "AAResNet50": 25_809_392,
     "ResNet101": 44_549_160,
     "SEResNet101": 49_292_328,

@@ -129,6 +129,7 @@ def test_full_share_leaves_no_spatial_convolution_in_the_last_stages():
         ("se", ["stage1_block1_se", "stage2_block1_se", "stage3_block1_se"]),
         ("ge", ["stage1_block1_ge", "stage2_block1_ge", "stage3_block1_ge"]),
         ("cbam", ["stage1_block1_cbam", "stage2_block1_cbam", "stage3_block1_cbam"]),
+        ("gala", ["stage1_block1_gala", "stage2_block1_gala", "stage3_block1_gala"]),
         ("bam", ["stage1_bam", "stage2_bam"]),
     ],
 )
