@@ -36,6 +36,8 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
         **options: the options of the family in `aa_keras.models.spec`, and:
             input_shape: (height, width, channels) of the images; height and width may
                 be `None`.
+            input_tensor: `keras.KerasTensor` of images, the output of other layers or
+                a `keras.Input`, in place of `input_shape`, which then says nothing.
             include_top: bool, whether to end in global pooling and the classifier.
                 Defaults to `True`.
             pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults
@@ -46,7 +48,8 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
                 which attention would augment, in place of both. Defaults to `None`.
             max_size: (height, width) of the largest image, needed where `input_shape`
                 leaves them open and the position encoding is relative.
-            A RetinaNet has no top, `pooling` or `convolution`, and returns logits.
+            A RetinaNet has no `input_tensor`, top, `pooling` or `convolution`, and
+            returns logits.
 
     Returns:
         A `keras.Model` from images (batch, height, width, channels) to (batch,
