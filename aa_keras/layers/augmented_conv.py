@@ -199,8 +199,8 @@ class AugmentedConv2D(AugmentedConv):
     `concat[Conv(X), MHA(X)]` along the channels: a convolution with
     `filters - value_depth` filters beside multi-head self-attention over all positions
     with `value_depth` channels. It takes the place of a `keras.layers.Conv2D`, but its
-    default padding is `"same"` and it has no `groups`. The parts are the sublayers `convolution` and
-    `attention`, a `SelfAttention2D`.
+    default padding is `"same"` and it has no `groups`. The parts are the sublayers
+    `convolution` and `attention`, a `SelfAttention2D`.
 
     Args:
         filters: int, the output channels of the whole layer (the paper's F_out).
@@ -241,8 +241,12 @@ class AugmentedConv2D(AugmentedConv):
             for a larger input than they were built for. A smaller input uses the
             embeddings of the distances it has. Defaults to `"raise"`.
         implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
-            with height times width and not with its square), or `"auto"`. Defaults to
-            `"auto"`.
+            with height times width and not with its square), or `"auto"`, which
+            selects the fused one for maps. Defaults to `"auto"`. Three things need
+            `"listing"`: JAX's forward mode (`jax.jvp`), `model.export` to ONNX, and
+            `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
+            last one; `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in
+            the environment, also helps. `use_implementation` switches a whole model.
         **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and
             `constraint`, and the arguments of `keras.layers.Layer`.
             `relative_initializer` defaults to a normal distribution with standard
