@@ -4,7 +4,6 @@ Names, ranges and defaults of the options stand here and nowhere else. This modu
 does not import Keras, so that a configuration is checked before TensorFlow is loaded.
 """
 
-import math
 from collections.abc import Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
@@ -103,12 +102,13 @@ class Attention(Section):
         """Whether attention on a map of `size` runs at half of its resolution."""
         if self.downsampled_stages != "large":
             return stage in (self.downsampled_stages or ())
-        if None in size:
+        height, width = size
+        if height is None or width is None:
             raise ValueError(
                 "attention.downsampled_stages: received 'large' for images of unknown "
                 "size; allowed: a list of stages, or max_size beside it"
             )
-        return math.prod(size) >= LARGE_MAP
+        return height * width >= LARGE_MAP
 
 
 class Network(Section):
