@@ -22,7 +22,7 @@ import keras
 from keras import layers, tree
 
 from aa_keras.keras_internals import run_through_graph
-from aa_keras.layers import BAM, CBAM, SqueezeExcite
+from aa_keras.layers import BAM, CBAM, GALA, SqueezeExcite
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
 
@@ -154,6 +154,13 @@ def _(layer, input_shape, output_shape):
     channel = 2 * (_kernel(layer.squeeze) + _kernel(layer.excite))
     spatial = math.prod(output_shape[1:-1]) * _kernel(layer.spatial)
     return MultiplyAdds(projection=channel + spatial)
+
+
+@multiply_adds.register(GALA)
+def _(layer, input_shape, output_shape):
+    channel = _kernel(layer.squeeze) + _kernel(layer.excite)
+    spatial = _kernel(layer.local_squeeze) + _kernel(layer.local_excite)
+    return MultiplyAdds(projection=channel + math.prod(output_shape[1:-1]) * spatial)
 
 
 @multiply_adds.register(BAM)

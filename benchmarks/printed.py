@@ -18,8 +18,8 @@ from aa_keras.layers.attention.relative_logits import rel_to_abs
 class PrintedAttention(SelfAttention2D):
     """SelfAttention2D with relative attention as the paper prints it."""
 
-    def call(self, inputs, return_attention_scores=False):
-        projections = self.project(inputs)
+    def call(self, inputs, mask=None, return_attention_scores=False):
+        projections = self.project(inputs, mask)
         output, scores = printed_attention(*projections)
         output = self.output_projection(combine_heads(output, projections.size))
         return (output, scores) if return_attention_scores else output

@@ -13,6 +13,7 @@ from aa_keras.counting import count, multiply_adds
 from aa_keras.layers import (
     BAM,
     CBAM,
+    GALA,
     AugmentedConv2D,
     SqueezeExcite,
     use_implementation,
@@ -43,6 +44,7 @@ def multiply_adds_of(layer, input_shape):
         (lambda: SqueezeExcite(ratio=4), (1, 9, 7, 16), 16 * 4 * 2),
         # both descriptions through the hidden layer, then 2 -> 1 over 7 x 7
         (lambda: CBAM(ratio=4), (1, 9, 7, 16), 2 * 16 * 4 * 2 + 63 * 49 * 2),
+        (lambda: GALA(ratio=4), (1, 9, 7, 16), 16 * 4 * 2 + 63 * (16 * 4 + 4)),
         (
             lambda: BAM(ratio=4),
             (1, 9, 7, 16),

@@ -3,6 +3,7 @@
 from aa_keras.layers.augmented_conv import AugmentedConv1D, AugmentedConv2D
 from aa_keras.layers.compared.bam import BAM
 from aa_keras.layers.compared.cbam import CBAM
+from aa_keras.layers.compared.gala import GALA
 from aa_keras.layers.compared.gather_excite import GatherExcite
 from aa_keras.layers.compared.squeeze_excite import SqueezeExcite
 from aa_keras.layers.depths import attention_depths
@@ -30,4 +31,5 @@ __all__ = [
     "GatherExcite",
     "BAM",
     "CBAM",
+    "GALA",
 ]

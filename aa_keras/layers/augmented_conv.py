@@ -54,6 +54,7 @@ class AugmentedConv(keras.layers.Layer):
         self.kernel_size = int_tuple("kernel_size", kernel_size)
         self.strides = int_tuple("strides", strides)
         self.dilation_rate = int_tuple("dilation_rate", dilation_rate)
+        padding = validation.lower(padding)
         self.padding = validation.one_of("padding", padding, ("same", "valid"))
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
             raise ValueError(
@@ -73,9 +74,9 @@ class AugmentedConv(keras.layers.Layer):
         self.activation = keras.activations.get(activation)
         self.max_size = validation.optional_size("max_size", max_size, self.rank)
         if key_depth is None:
-            key_depth, _ = attention_depths(filters, num_heads=num_heads)
+            key_depth, _ = attention_depths(self.filters, num_heads=num_heads)
         if value_depth is None:
-            _, value_depth = attention_depths(filters, num_heads=num_heads)
+            _, value_depth = attention_depths(self.filters, num_heads=num_heads)
 
         self.attention = build_sublayer(
             self,
@@ -117,12 +118,14 @@ class AugmentedConv(keras.layers.Layer):
             shape = channels_last(input_shape, self.data_format, self.rank)
             self.convolution.build(shape)
 
-    def call(self, inputs, return_attention_scores=False):
+    def call(self, inputs, mask=None, return_attention_scores=False):
         x = inputs
         if self.data_format == "channels_first":
             x = ops.moveaxis(x, 1, -1)
         result = self.attention(
-            self._crop(x), return_attention_scores=return_attention_scores
+            self._crop(x),
+            mask=None if mask is None else self._crop(mask),
+            return_attention_scores=return_attention_scores,
         )
         outputs, scores = result if return_attention_scores else (result, None)
         if self.convolution is not None:
@@ -158,14 +161,20 @@ class AugmentedConv(keras.layers.Layer):
         shape = self.attention.compute_output_shape(self.attention_shape(input_shape))
         return in_format((*shape[:-1], self.filters), self.data_format)
 
-    def compute_output_spec(self, inputs, return_attention_scores=False):
+    def compute_mask(self, inputs, mask=None):
+        mask = None if mask is None else self._crop(mask)
+        return self.attention.compute_mask(None, mask)
+
+    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False):
         output = keras.KerasTensor(
             self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
         )
         if not return_attention_scores:
             return output
         attended = keras.KerasTensor(self.attention_shape(inputs.shape))
-        _, scores = self.attention.compute_output_spec(attended, True)
+        _, scores = self.attention.compute_output_spec(
+            attended, return_attention_scores=True
+        )
         return output, scores
 
     def get_config(self):
@@ -189,9 +198,9 @@ class AugmentedConv2D(AugmentedConv):
 
     `concat[Conv(X), MHA(X)]` along the channels: a convolution with
     `filters - value_depth` filters beside multi-head self-attention over all positions
-    with `value_depth` channels. It is a drop-in replacement for `keras.layers.Conv2D`,
-    but for the default padding. The parts are the sublayers `convolution` and
-    `attention`, a `SelfAttention2D`.
+    with `value_depth` channels. It takes the place of a `keras.layers.Conv2D`, but its
+    default padding is `"same"` and it has no `groups`. The parts are the sublayers
+    `convolution` and `attention`, a `SelfAttention2D`.
 
     Args:
         filters: int, the output channels of the whole layer (the paper's F_out).
@@ -232,8 +241,12 @@ class AugmentedConv2D(AugmentedConv):
             for a larger input than they were built for. A smaller input uses the
             embeddings of the distances it has. Defaults to `"raise"`.
         implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
-            with height times width and not with its square), or `"auto"`. Defaults to
-            `"auto"`.
+            with height times width and not with its square), or `"auto"`, which
+            selects the fused one for maps. Defaults to `"auto"`. Three things need
+            `"listing"`: JAX's forward mode (`jax.jvp`), `model.export` to ONNX, and
+            `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
+            last one; `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in
+            the environment, also helps. `use_implementation` switches a whole model.
         **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and
             `constraint`, and the arguments of `keras.layers.Layer`.
             `relative_initializer` defaults to a normal distribution with standard
@@ -275,6 +288,11 @@ class AugmentedConv2D(AugmentedConv):
 @keras.saving.register_keras_serializable(package="aa_keras")
 class AugmentedConv1D(AugmentedConv):
     """`AugmentedConv2D` for sequences; its attention is a `SelfAttention1D`.
+
+    The call also takes a `mask` (batch, length) of booleans, or gets it from an
+    `Embedding` or `Masking` layer before it. Positions that are False are not attended
+    to; the convolution reads them, as `Conv1D` does. The outputs have the mask of the
+    positions that queries are taken from.
 
     Example:
 

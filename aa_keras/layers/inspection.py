@@ -55,8 +55,8 @@ def record_projections(
     recorded: dict[str, Projections] = {}
 
     def recording(name, project):
-        def recorded_project(x):
-            projections = project(x)
+        def recorded_project(x, mask=None):
+            projections = project(x, mask)
             recorded.setdefault(name, projections)
             return projections
 

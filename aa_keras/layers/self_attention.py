@@ -8,7 +8,11 @@ import keras
 from keras import ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.attention.implementations import IMPLEMENTATIONS, attend
+from aa_keras.layers.attention.implementations import (
+    IMPLEMENTATIONS,
+    attend,
+    hide_keys,
+)
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.position_encodings import ENCODINGS, POSITION_ENCODINGS
 from aa_keras.layers.attention.resampling import fit_table, pool, undo_halving
@@ -99,6 +103,7 @@ class SelfAttention(keras.layers.Layer):
         self.implementation = implementation
         for name, allowed in CHOICES.items():
             validation.one_of(name, getattr(self, name), allowed)
+        self.attention_downsampling = int(attention_downsampling)
         if strided == "pool" and attention_downsampling == 2:
             raise ValueError(
                 "strided: received 'pool' with attention_downsampling=2; allowed: "
@@ -106,7 +111,7 @@ class SelfAttention(keras.layers.Layer):
             )
 
         # The paper's listing passes this number where TensorFlow takes the mean.
-        deviation = (key_depth // num_heads) ** -0.5
+        deviation = (self.key_depth // self.num_heads) ** -0.5
         defaults = {
             "kernel_initializer": "glorot_uniform",
             "bias_initializer": "zeros",
@@ -127,9 +132,12 @@ class SelfAttention(keras.layers.Layer):
             if not name.startswith("relative"):
                 options[name] = getattr(self, name)
         options |= {"use_bias": self.use_bias, "data_format": "channels_last"}
-        return build_sublayer(
+        convolution = build_sublayer(
             self, self.convolution_class, filters, kernel_size, **options
         )
+        # Otherwise it warns that it drops the mask, with which this layer deals.
+        convolution.supports_masking = True
+        return convolution
 
     def build(self, input_shape):
         _, *size, channels = channels_last(input_shape, self.data_format, self.rank)
@@ -163,8 +171,8 @@ class SelfAttention(keras.layers.Layer):
             )
             setattr(self, f"relative_{axis}", table)
 
-    def call(self, inputs, return_attention_scores=False):
-        projections = self.project(inputs)
+    def call(self, inputs, mask=None, return_attention_scores=False):
+        projections = self.project(inputs, mask)
         output, scores = attend(
             *projections, self.implementation, return_attention_scores
         )
@@ -178,19 +186,25 @@ class SelfAttention(keras.layers.Layer):
             output = ops.moveaxis(output, -1, 1)
         return (output, scores) if return_attention_scores else output
 
-    def project(self, x) -> Projections:
+    def project(self, x, mask=None) -> Projections:
         """Returns everything that the attention of a call on `x` is computed from.
 
         Args:
             x: tensor, the input of a call.
+            mask: tensor of booleans (batch, *size), False for positions that are not
+                attended to. It gives queries, keys and tables one more channel.
+                Defaults to `None`.
         """
         x = ops.cast(x, self.compute_dtype)
         if self.data_format == "channels_first":
             x = ops.moveaxis(x, 1, -1)
-        if self.attention_downsampling == 2:
-            x = pool(x, self._downsampling)
-        if self.strided == "pool":
-            x = pool(x, self.strides)
+        if mask is not None:
+            mask = ops.cast(mask, x.dtype)[..., None]
+        for strides in self._poolings:
+            if mask is None:
+                x = pool(x, strides)
+            else:
+                x, mask = pool(x, strides, mask)
         qkv = self.qkv(self.encode_position(x))
         q, k, v = (
             split_heads(part, self.num_heads)
@@ -205,6 +219,8 @@ class SelfAttention(keras.layers.Layer):
                 )
                 for table, length in zip(self._tables, size, strict=True)
             )
+        if mask is not None:
+            q, k, tables = hide_keys(q, k, tables, self._sampled(mask[..., 0] > 0))
         if len(size) == 1:  # a sequence is a map of width 1
             size, tables = (*size, 1), (*tables, None)
         return Projections(q, k, v, size, tables)
@@ -244,6 +260,25 @@ class SelfAttention(keras.layers.Layer):
     def _downsampling(self):
         return (self.attention_downsampling,) * self.rank
 
+    @property
+    def _poolings(self):
+        """The strides of the average poolings before `qkv`."""
+        if self.attention_downsampling == 2:
+            return [self._downsampling]
+        return [self.strides] if self.strided == "pool" else []
+
+    def _sampled(self, mask):
+        """The positions of a mask (batch, *size) that `qkv` reads."""
+        return mask[(slice(None), *(slice(None, None, n) for n in self.qkv.strides))]
+
+    def compute_mask(self, inputs, mask=None):
+        if mask is None:
+            return None
+        if self.strided == "pool":
+            x = ops.cast(mask, "float32")[..., None]
+            return pool(x, self.strides)[..., 0] > 0
+        return self._sampled(mask)
+
     def _attended_size(self, size):
         # Pooling and strides commute where lengths are rounded up.
         return ceil_divide(ceil_divide(size, self.strides), self._downsampling)
@@ -253,7 +288,7 @@ class SelfAttention(keras.layers.Layer):
         size = ceil_divide(size, self.strides)
         return in_format((batch, *size, self.value_depth), self.data_format)
 
-    def compute_output_spec(self, inputs, return_attention_scores=False):
+    def compute_output_spec(self, inputs, mask=None, return_attention_scores=False):
         output = keras.KerasTensor(
             self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
         )

@@ -1,6 +1,7 @@
-"""A trained model at another input size."""
+"""A trained model at another input size, or as the start of an augmented one."""
 
 import keras
+from keras import ops
 
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
@@ -64,28 +65,110 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
 
 
 def copy_weights(source, target) -> None:
-    """Copies all weights between models that differ only in their input size.
+    """Copies the weights of a model into a larger, smaller or augmented one.
 
-    Relative embeddings are resized as in `resize_relative_embeddings`.
+    The models have the same layers in the same order, apart from two differences:
+
+    - Their input sizes may differ. Relative embeddings are resized as in
+      `resize_relative_embeddings`.
+    - Where `source` has a convolution, `target` may have an augmented one of the same
+      filters: attention replaces the last filters, and the convolution gets the others.
+      The weights of the attention stay as they are, and so do its channels in a batch
+      normalisation that directly follows, in which those of the convolution are
+      copied. With a gamma of 0 for the attention (`normalization_scale` of the
+      networks) `target` then starts as `source` without the replaced filters.
+
+    Args:
+        source: built `keras.Model` or layer.
+        target: built `keras.Model` or layer.
 
     Raises:
         ValueError: if the weights do not correspond; `target` is then unchanged.
+
+    Example:
+
+    >>> plain = aa_keras.models.ResNet50(weights="plain.weights.h5")
+    >>> augmented = aa_keras.models.AAResNet50(attention={"normalization_scale": 0.0})
+    >>> copy_weights(plain, augmented)
     """
-    if len(source.weights) != len(target.weights):
+    for weight, value in _matched(source, target):
+        weight.assign(value)
+
+
+def _matched(source, target):
+    """Pairs of a weight of `target` and its new value."""
+    if isinstance(target, AugmentedConv) and not isinstance(source, AugmentedConv):
+        return _kept_filters(source, target)
+    graphs = (keras.Sequential, keras.Function)
+    counts = [len(attention_layers(model)) for model in (source, target)]
+    if counts[0] == counts[1] or not isinstance(target, graphs):
+        return _same_weights(source, target)
+    _refuse_unequal("layers", source, target, source.layers, target.layers)
+    pairs, augmented = [], None
+    kept = {}  # channels of the convolution by the output of an augmented one
+    for old, new in zip(source.layers, target.layers, strict=True):
+        matched = _matched(old, new)
+        if isinstance(new, keras.layers.BatchNormalization):
+            count = kept.get(id(new.input))
+            if isinstance(target, keras.Sequential) and augmented is not None:
+                count = augmented.filters - augmented.attention.value_depth
+            matched = [(w, _replace_first(w, value, count)) for w, value in matched]
+        augmented = None
+        if isinstance(new, AugmentedConv) and not isinstance(old, AugmentedConv):
+            augmented = new
+            kept[id(new.output)] = new.filters - new.attention.value_depth
+        pairs += matched
+    return pairs
+
+
+def _replace_first(weight, value, count):
+    """The first `count` channels of `value`, the others of `weight`; None for all."""
+    if count is None:
+        return value
+    return ops.concatenate([value[:count], weight.value[count:]], axis=0)
+
+
+def _kept_filters(source, target):
+    """Pairs for the convolution of an augmented one, the first filters of `source`."""
+    if getattr(source, "filters", None) != target.filters:
         raise ValueError(
-            f"target must have the weights of source; received {len(target.weights)} "
-            f"weights for {len(source.weights)}"
+            f"target must have the filters of source; received {target.filters} in "
+            f"{target.name}, {getattr(source, 'filters', None)} in {source.name}"
         )
-    values = []
+    if target.convolution is None:
+        return []
+    kept = target.convolution.filters
+    cut = [old.value[..., :kept] for old in source.weights]
+    _refuse_unequal("weights", source, target, cut, target.convolution.weights)
+    return [
+        _checked(source.name, new, value)
+        for new, value in zip(target.convolution.weights, cut, strict=True)
+    ]
+
+
+def _same_weights(source, target):
+    _refuse_unequal("weights", source, target, source.weights, target.weights)
+    pairs = []
     for old, new in zip(source.weights, target.weights, strict=True):
         value = old.value
         if old.name.startswith("relative_") and old.name == new.name:
             value = fit_table(value, (new.shape[0] + 1) // 2, on_larger="resize")
-        if value.shape != new.shape:
-            raise ValueError(
-                f"target must have the weights of source; received {new.path} of shape "
-                f"{tuple(new.shape)} for {old.path} of shape {tuple(old.shape)}"
-            )
-        values.append(value)
-    for weight, value in zip(target.weights, values, strict=True):
-        weight.assign(value)
+        pairs.append(_checked(old.path, new, value))
+    return pairs
+
+
+def _checked(name, weight, value):
+    if value.shape != weight.shape:
+        raise ValueError(
+            f"target must have the weights of source; received {weight.path} of shape "
+            f"{tuple(weight.shape)} for {name} of shape {tuple(value.shape)}"
+        )
+    return weight, value
+
+
+def _refuse_unequal(what, source, target, first, second):
+    if len(first) != len(second):
+        raise ValueError(
+            f"target must have the {what} of source; received {len(second)} in "
+            f"{target.name} for {len(first)} in {source.name}"
+        )

@@ -1,5 +1,7 @@
 """Checks of constructor arguments; every error is a single line."""
 
+import numbers
+
 import keras
 
 
@@ -12,15 +14,19 @@ def one_of(name, value, allowed):
 
 
 def positive_int(name, value):
-    """Returns `value`, or raises if it is not an integer above 0."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+    """Returns `value` as an int, or raises if it is not an integer above 0.
+
+    NumPy's integers count as integers.
+    """
+    is_integer = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if not is_integer or value < 1:
         raise ValueError(f"{name} must be a positive integer; received {value!r}")
-    return value
+    return int(value)
 
 
 def int_tuple(name, value, rank):
     """Returns a tuple of `rank` positive ints from an int or a sequence of ints."""
-    values = (value,) * rank if isinstance(value, int) else value
+    values = (value,) * rank if isinstance(value, numbers.Integral) else value
     try:
         values = tuple(positive_int(name, item) for item in values)
     except (TypeError, ValueError):
@@ -39,7 +45,7 @@ def optional_size(name, value, rank):
 
 def head_depth(name, depth, num_heads):
     """Returns `depth`, or raises if `num_heads` does not divide it."""
-    positive_int(name, depth)
+    depth = positive_int(name, depth)
     if depth % num_heads:
         below = depth // num_heads * num_heads
         above = below + num_heads
@@ -51,7 +57,12 @@ def head_depth(name, depth, num_heads):
     return depth
 
 
+def lower(value):
+    """Returns a string in lower case, as Keras does, and all else as it is."""
+    return value.lower() if isinstance(value, str) else value
+
+
 def data_format(value):
     """Returns `value`, for None the data format of the Keras configuration."""
-    value = value or keras.config.image_data_format()
+    value = lower(value) or keras.config.image_data_format()
     return one_of("data_format", value, ("channels_last", "channels_first"))

@@ -2,10 +2,10 @@
 
 from collections.abc import Callable
 
-from aa_keras.layers import BAM, CBAM, GatherExcite, SqueezeExcite
+from aa_keras.layers import BAM, CBAM, GALA, GatherExcite, SqueezeExcite
 
 # Applied to the output of each residual branch before it is added.
-BLOCK_LAYERS = {"se": SqueezeExcite, "ge": GatherExcite, "cbam": CBAM}
+BLOCK_LAYERS = {"se": SqueezeExcite, "ge": GatherExcite, "cbam": CBAM, "gala": GALA}
 # Applied behind each stage but the last.
 STAGE_LAYERS = {"bam": BAM}
 

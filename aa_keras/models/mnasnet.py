@@ -23,13 +23,14 @@ class Stage(stages.Stage):
 
 
 # After the stem (3x3 with stride 2, 32 filters); filters are multiplied by the width;
-# outputs for images of 224 x 224. The paper augments the last 13 blocks, the first of
-# these stages on a map of half the size.
+# outputs for images of 224 x 224. The paper augments the last 13 blocks, at half the
+# resolution where the map is large: in the first block of stage 3 (56 x 56), the others
+# of stage 3 and the first of stage 4 (28 x 28), as an expansion precedes the strides.
 #        filters strides attention blocks kernel expansion squeeze
 STAGES = (
     Stage(16, 1, None, 1, 3, 1, False),  # 112 x 112
     Stage(24, 2, None, 2, 3, 6, False),  # 56 x 56
-    Stage(40, 2, "half", 3, 5, 3, True),  # 28 x 28
+    Stage(40, 2, "full", 3, 5, 3, True),  # 28 x 28
     Stage(80, 2, "full", 4, 3, 6, False),  # 14 x 14
     Stage(112, 1, "full", 2, 3, 6, True),  # 14 x 14
     Stage(160, 2, "full", 3, 5, 6, True),  # 7 x 7
@@ -39,7 +40,12 @@ STEM_FILTERS = 32
 HEAD_FILTERS = 1280
 SQUEEZE_RATIO = 0.25
 ATTENTION = stages.paper_attention(
-    STAGES, key_ratio=0.1, value_ratio=0.05, num_heads=4, min_key_depth_per_head=0
+    STAGES,
+    key_ratio=0.1,
+    value_ratio=0.05,
+    num_heads=4,
+    min_key_depth_per_head=0,
+    downsampled_stages="large",
 )
 KERNEL_INITIALIZER = parts.FAN_OUT_INITIALIZER
 conv = functools.partial(parts.plain_convolution, kernel_initializer=KERNEL_INITIALIZER)
@@ -126,8 +132,10 @@ def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> kera
     """Builds a MnasNet-A1, the network of the paper's Table 4.
 
     Attention augments the 1x1 expansion of the inverted bottlenecks; its depths are
-    shares of the expanded width. Filters are rounded to multiples of 8; the last 1x1
-    convolution has 1280 at any width.
+    shares of the expanded width. It runs at half resolution wherever the map has
+    28 x 28 positions or more, which depends on the size of the images; where that is
+    open, on `max_size`. Filters are rounded to multiples of 8; the last 1x1 convolution
+    has 1280 at any width.
 
     Kernels start from a normal with variance 2 / fan_out, the classifier from a uniform
     distribution with variance 1 / (3 fan_out), as in the TPU MnasNet code.

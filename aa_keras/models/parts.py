@@ -1,5 +1,7 @@
 """What the families share: input, head, convolution, normalisation, shortcut."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers, ops
 
@@ -30,6 +32,7 @@ def build_classifier(
     default_name,
     *,
     input_shape,
+    input_tensor=None,
     include_top=True,
     pooling=None,
     classifier_activation="softmax",
@@ -54,8 +57,9 @@ def build_classifier(
     resolved = resolve(options)
     if pooling not in POOLINGS:
         raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
-    inputs = image_input(input_shape)
-    x = features(inputs, resolved, max_size, convolution)
+    image = image_input(input_shape) if input_tensor is None else input_tensor
+    _check_image(image)
+    x = features(image, resolved, max_size, convolution)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)
         if resolved.dropout:
@@ -71,6 +75,8 @@ def build_classifier(
     elif pooling is not None:
         x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
     name = name or default_name.format(**resolved.model_dump())
+    sources = keras.utils.get_source_inputs(image)
+    inputs = sources[0] if len(sources) == 1 else sources
     return keras.Model(inputs, x, name=name)
 
 
@@ -81,18 +87,32 @@ def image_input(input_shape) -> keras.KerasTensor:
         ValueError: if `input_shape` is not of length 3, its channels are unknown, or
             Keras is set to channels first.
     """
+    _refuse_channels_first()
+    given = input_shape if isinstance(input_shape, Sequence) else ()
+    if len(given) != 3 or given[-1] is None:
+        raise ValueError(
+            f"input_shape: received {input_shape}; allowed: (height, width, channels), "
+            "where height and width may be None"
+        )
+    return keras.Input(tuple(given), name="image")
+
+
+def _refuse_channels_first():
     if keras.config.image_data_format() != "channels_last":
         raise ValueError(
             "keras.config.image_data_format() must be 'channels_last' for "
             f"aa_keras.models; received {keras.config.image_data_format()!r}"
         )
-    input_shape = tuple(input_shape)
-    if len(input_shape) != 3 or input_shape[-1] is None:
+
+
+def _check_image(x):
+    _refuse_channels_first()
+    is_tensor = isinstance(x, keras.KerasTensor)
+    if not is_tensor or len(x.shape) != 4 or x.shape[-1] is None:
         raise ValueError(
-            f"input_shape: received {input_shape}; allowed: (height, width, channels), "
-            "where height and width may be None"
+            f"input_tensor: received {x}; allowed: a keras.KerasTensor (batch, height, "
+            "width, channels)"
         )
-    return keras.Input(input_shape, name="image")
 
 
 def plain_convolution(

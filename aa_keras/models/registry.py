@@ -1,9 +1,9 @@
 """Every ready network, one line each, and `build` for any network of a family.
 
-Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM and
-CBAM the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds one, in
-the manner of `keras.applications`. A family's module is imported when it is used,
-because RetinaNet's KerasCV loads slowly.
+Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM, CBAM
+and GALA the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds
+one, in the manner of `keras.applications`. A family's module is imported when it is
+used, because RetinaNet's KerasCV loads slowly.
 """
 
 import importlib
@@ -36,6 +36,8 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
         **options: the options of the family in `aa_keras.models.spec`, and:
             input_shape: (height, width, channels) of the images; height and width may
                 be `None`.
+            input_tensor: `keras.KerasTensor` of images, the output of other layers or
+                a `keras.Input`, in place of `input_shape`, which then says nothing.
             include_top: bool, whether to end in global pooling and the classifier.
                 Defaults to `True`.
             pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults
@@ -46,7 +48,8 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
                 which attention would augment, in place of both. Defaults to `None`.
             max_size: (height, width) of the largest image, needed where `input_shape`
                 leaves them open and the position encoding is relative.
-            A RetinaNet has no top, `pooling` or `convolution`, and returns logits.
+            A RetinaNet has no `input_tensor`, top, `pooling` or `convolution`, and
+            returns logits.
 
     Returns:
         A `keras.Model` from images (batch, height, width, channels) to (batch,
@@ -151,7 +154,9 @@ def family_module(name: str) -> ModuleType:
     return importlib.import_module(f"aa_keras.models.{name}")
 
 
-_SE, _GE, _BAM, _CBAM = ({"channel_attention": k} for k in ("se", "ge", "bam", "cbam"))
+_SE, _GE, _BAM, _CBAM, _GALA = (
+    {"channel_attention": kind} for kind in ("se", "ge", "bam", "cbam", "gala")
+)
 _SMALL: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
 
 ResNet34 = partial(build, "resnet", depth=34)
@@ -162,6 +167,7 @@ SEResNet50 = partial(build, "resnet", depth=50, **_SE)
 GEResNet50 = partial(build, "resnet", depth=50, **_GE)
 BAMResNet50 = partial(build, "resnet", depth=50, **_BAM)
 CBAMResNet50 = partial(build, "resnet", depth=50, **_CBAM)
+GALAResNet50 = partial(build, "resnet", depth=50, **_GALA)
 AAResNet50 = partial(build, "resnet", depth=50, attention={})
 ResNet101 = partial(build, "resnet", depth=101)
 SEResNet101 = partial(build, "resnet", depth=101, **_SE)

@@ -30,6 +30,10 @@ Blocks = Annotated[
     Literal["all", "unstrided"] | dict[StageNumber, Numbers],
     with_description("all, unstrided, or a mapping as in {3: [2, 3]}"),
 ]
+DownsampledStages = Annotated[
+    Literal["large"] | Numbers, with_description("large, or a list as in [2, 3]")
+]
+LARGE_MAP = 28 * 28  # positions
 
 
 class Attention(Section):
@@ -45,7 +49,8 @@ class Attention(Section):
         stages: sequence of int, the stages with augmented convolutions, counted from
             1 as in the family's stage table.
         downsampled_stages: sequence of int, those of `stages` where attention runs on
-            a map of half the height and width.
+            a map of half the height and width, or `"large"`: wherever the map has
+            28 x 28 positions or more.
         position_encoding: string, as of `AugmentedConv2D`, which checks it.
         key_depth: int, the key depth itself, in place of `key_ratio`, without a lower
             bound.
@@ -69,7 +74,7 @@ class Attention(Section):
     num_heads: Positive | None = None
     min_key_depth_per_head: NonNegative | None = None
     stages: Numbers | None = None
-    downsampled_stages: Numbers | None = None
+    downsampled_stages: DownsampledStages | None = None
     position_encoding: str = "relative"
     key_depth: Positive | None = None
     value_depth: Positive | None = None
@@ -93,6 +98,18 @@ class Attention(Section):
         if isinstance(self.blocks, str):
             return self.blocks == "all" or strides == 1
         return block in self.blocks.get(stage, ())
+
+    def downsamples(self, stage: int, size: Sequence[int | None]) -> bool:
+        """Whether attention on a map of `size` runs at half of its resolution."""
+        if self.downsampled_stages != "large":
+            return stage in (self.downsampled_stages or ())
+        height, width = size
+        if height is None or width is None:
+            raise ValueError(
+                "attention.downsampled_stages: received 'large' for images of unknown "
+                "size; allowed: a list of stages, or max_size beside it"
+            )
+        return height * width >= LARGE_MAP
 
 
 class Network(Section):
@@ -126,12 +143,12 @@ class ResidualNetwork(AugmentableNetwork):
 
     Args:
         depth: int, the layers with weights; of a RetinaNet, those of its backbone.
-        channel_attention: string, `"se"`, `"ge"`, `"bam"` or `"cbam"`, the mechanism
-            that the paper compares with. Defaults to `None`.
+        channel_attention: string, `"se"`, `"ge"`, `"bam"`, `"cbam"` or `"gala"`, the
+            mechanism that the paper compares with. Defaults to `None`.
     """
 
     depth: Positive
-    channel_attention: Literal["se", "ge", "bam", "cbam"] | None = None
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None
 
 
 class ResNet(ResidualNetwork):
@@ -228,10 +245,11 @@ def resolve_attention(
         raise ValueError(
             f"attention.stages: received {list(chosen)}; allowed: 1 to {len(stages)}"
         )
-    if "downsampled_stages" not in given:
+    by_stage = downsampled != "large"
+    if by_stage and "downsampled_stages" not in given:
         # The default depends on a stage's resolution, so it holds for each stage.
         downsampled = tuple(stage for stage in downsampled if stage in chosen)
-    if not set(downsampled) <= set(chosen):
+    if by_stage and not set(downsampled) <= set(chosen):
         raise ValueError(
             f"attention.downsampled_stages: received {list(downsampled)}; allowed: "
             f"those of attention.stages, {list(chosen)}"
@@ -267,10 +285,11 @@ def _check_blocks(attention, stages):
             f"{attention.blocks!r}, which leave no block with attention; allowed: at "
             "least one, or attention: null"
         )
+    by_stage = attention.downsampled_stages != "large"
     pooled_twice = [
         stage
         for stage, strides in augmented
-        if strides > 1 and stage in attention.downsampled_stages
+        if by_stage and strides > 1 and stage in attention.downsampled_stages
     ]
     if attention.strided == "pool" and pooled_twice:
         raise ValueError(

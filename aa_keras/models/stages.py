@@ -1,7 +1,6 @@
 """Stages of blocks, and the convolution in each block that attention may augment."""
 
 import dataclasses
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
@@ -9,6 +8,7 @@ import keras
 from keras import ops
 
 from aa_keras.layers import AugmentedConv2D, attention_depths
+from aa_keras.layers.shapes import ceil_divide
 from aa_keras.models.spec import Attention
 
 
@@ -36,10 +36,12 @@ def paper_attention(
 ) -> Attention:
     """Returns the attention that a family's `None`s select, placed by its stages."""
     kinds = [(n, stage.attention) for n, stage in enumerate(stages, start=1)]
+    options.setdefault(
+        "downsampled_stages", tuple(n for n, kind in kinds if kind == "half")
+    )
     return Attention(
         min_key_depth_per_head=min_key_depth_per_head,
         stages=tuple(n for n, kind in kinds if kind),
-        downsampled_stages=tuple(n for n, kind in kinds if kind == "half"),
         **options,
     )
 
@@ -51,14 +53,16 @@ class BlockConvolution:
     Args:
         attention: resolved `Attention`, or `None` for a plain convolution.
         replacement: a callable like `keras.layers.Conv2D` in place of both, or `None`.
-        attention_downsampling: int, as of `AugmentedConv2D`.
+        stage: int, the number of the block's stage.
+        size: (height, width) of the input, the largest one where sizes are open.
         max_size: (height, width) of the largest input, or `None`.
         kernel_initializer: the initializer of the kernels.
     """
 
     attention: Attention | None
     replacement: Callable[..., Any] | None
-    attention_downsampling: int
+    stage: int
+    size: tuple[int | None, int | None]
     max_size: tuple[int, int] | None
     kernel_initializer: Any
 
@@ -79,6 +83,7 @@ class BlockConvolution:
         if scale != 1:
             deviation = scale * (key_depth // self.attention.num_heads) ** -0.5
             initializer = keras.initializers.RandomNormal(stddev=deviation)
+        attended = ceil_divide(self.size, (strides, strides))
         return AugmentedConv2D(
             filters,
             kernel_size,
@@ -86,7 +91,7 @@ class BlockConvolution:
             key_depth=key_depth,
             value_depth=value_depth,
             position_encoding=self.attention.position_encoding,
-            attention_downsampling=self.attention_downsampling,
+            attention_downsampling=1 + self.attention.downsamples(self.stage, attended),
             strided=self.attention.strided,
             relative_initializer=initializer,
             max_size=self.max_size,
@@ -166,13 +171,13 @@ def build_stages(
         )
     size = max_size
     for number, stage in enumerate(stages, start=1):
-        halved = attention and number in (attention.downsampled_stages or ())
         for index, strides in enumerate(stage.block_strides, start=1):
             augmented = attention and attention.augments(number, index, strides)
             made = BlockConvolution(
                 attention if augmented else None,
                 convolution,
-                attention_downsampling=2 if halved else 1,
+                stage=number,
+                size=size or x.shape[1:3],
                 max_size=size,
                 kernel_initializer=kernel_initializer,
             )
@@ -185,7 +190,4 @@ def build_stages(
 
 def strided_size(size: tuple[int, int] | None, strides: int) -> tuple[int, int] | None:
     """Returns the size of a "same" convolution's output, `None` for `None`."""
-    if size is None:
-        return None
-    height, width = size
-    return math.ceil(height / strides), math.ceil(width / strides)
+    return None if size is None else ceil_divide(size, (strides, strides))

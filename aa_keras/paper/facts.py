@@ -20,7 +20,7 @@ class Row:
     table: int
     row: str  # the text of its first column
     figure: int | None
-    model: Mapping[str, Any] | None  # of `aa_keras.models.build`; None if not built
+    model: Mapping[str, Any]  # of `aa_keras.models.build`
     paper: Mapping[str, float]  # the printed numbers by name
     marks: Mapping[str, str]
     exact: Mapping[str, float]  # the exact counts behind a D
@@ -65,13 +65,12 @@ def title(table: int) -> str:
 
 
 def _row(table, row):
-    model = row.get("model", {})  # `model: null` marks a network that is not built
     marks = {**table["marks"], **row.get("marks", {})}
     return Row(
         table=table["table"],
         row=row["row"],
         figure=table.get("figure"),
-        model=None if model is None else {**table["model"], **model},
+        model={**table["model"], **row.get("model", {})},
         paper=row["paper"],
         marks={name: marks[name] for name in row["paper"]},
         exact=row.get("exact", {}),

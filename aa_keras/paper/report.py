@@ -265,9 +265,7 @@ def rows_as_markdown(rows, runs=()) -> str:
         {
             "row": row["row"] + (" (Figure 5)" if row.get("figure") else ""),
             "paper": _claims(row["paper"]),
-            "built": "not built"
-            if row["params_m"] is None
-            else f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
+            "built": f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
             "measured": _measured(row, runs),
             "note": row["note"] or "",
         }

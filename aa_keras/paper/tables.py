@@ -20,9 +20,8 @@ def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
 
     Returns:
         A list of dicts of plain values: `table`, `row`, `experiment` (path or `None`),
-        `params_m`, `gflops_paper`, `gflops` (`None` where the network is not built),
-        `paper` (the printed numbers, and `marks`), `note`. A point of a figure also has
-        `figure`.
+        `params_m`, `gflops_paper`, `gflops`, `paper` (the printed numbers, and
+        `marks`), `note`. A point of a figure also has `figure`.
     """
     numbers = sorted({row.table for row in facts.rows()})
     if table is not None and table not in numbers:
@@ -70,8 +69,6 @@ def _network_counts(model):
 
 def _rounded_counts(model):
     names = ("params_m", "gflops_paper", "gflops")
-    if model is None:
-        return dict.fromkeys(names)
     params, *gflops = network_counts(model)
     numbers = (params / 1e6, *gflops)
     return {name: round(n, 3) for name, n in zip(names, numbers, strict=True)}

@@ -1,10 +1,10 @@
-"""SE, GE, BAM and CBAM against their equations in NumPy."""
+"""SE, GE, BAM, CBAM and GALA against their equations in NumPy."""
 
 import keras
 import numpy as np
 import pytest
 
-from aa_keras.layers import BAM, CBAM, GatherExcite, SqueezeExcite
+from aa_keras.layers import BAM, CBAM, GALA, GatherExcite, SqueezeExcite
 
 BATCH, HEIGHT, WIDTH, CHANNELS = 2, 7, 5, 12
 LAYERS = [
@@ -14,6 +14,7 @@ LAYERS = [
     (GatherExcite, {"extent": 2}),
     (BAM, {"ratio": 3, "dilation_rate": 2, "momentum": 0.5}),
     (CBAM, {"ratio": 3, "kernel_size": 3}),
+    (GALA, {"ratio": 3}),
 ]
 
 
@@ -136,6 +137,18 @@ def test_bam(x):
     )
 
 
+def test_gala(x):
+    layer, find = built(GALA(ratio=3), x)
+    channels = relu(x.mean(axis=(1, 2)) @ find("/squeeze/kernel"))
+    channels = (channels @ find("/excite/kernel"))[:, None, None, :]
+    positions = relu(x @ find("local_squeeze/kernel")[0, 0])
+    positions = positions @ find("local_excite/kernel")[0, 0]
+    assert positions.shape == (BATCH, HEIGHT, WIDTH, 1)
+    mask = find("sum_scale") * (channels + positions)
+    mask = mask + find("product_scale") * channels * positions
+    np.testing.assert_allclose(layer(x), x * np.tanh(mask), rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(("layer", "options"), LAYERS)
 def test_saved_and_loaded(layer, options, x, tmp_path):
     image = keras.Input(x.shape[1:])
@@ -165,6 +178,7 @@ def test_open_sizes_and_mixed_precision(layer, options, x):
         (GatherExcite, {"extent": 0}),
         (BAM, {"dilation_rate": 0}),
         (CBAM, {"kernel_size": -1}),
+        (GALA, {"ratio": -2}),
     ],
 )
 def test_mistakes(layer, options):

@@ -11,6 +11,7 @@ import pytest
 from aa_keras.layers import (
     BAM,
     CBAM,
+    GALA,
     AugmentedConv1D,
     AugmentedConv2D,
     SelfAttention2D,
@@ -164,6 +165,7 @@ def test_a_subclass_with_a_weight_of_its_own(tmp_path):
 FREEZABLE = LAYERS | {
     "se": (SqueezeExcite, {"ratio": 3}, (7, 5, 12)),
     "cbam": (CBAM, {"ratio": 3}, (7, 5, 12)),
+    "gala": (GALA, {"ratio": 3}, (7, 5, 12)),
     "bam": (BAM, {"ratio": 3}, (7, 5, 12)),
 }
 

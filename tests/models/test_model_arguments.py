@@ -19,10 +19,17 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
         ("resnet", {"depth": "50"}, r"depth: received '50'; allowed: a whole number"),
         ("resnet", {"classes": 0}, r"classes: received 0; allowed: .* 1"),
         ("resnet", {"input_shape": (32, 32)}, r"input_shape: received \(32, 32\)"),
+        ("resnet", {"input_shape": None}, "input_shape: received None; allowed: .heig"),
+        ("resnet", {"input_tensor": 3}, "input_tensor: received 3; allowed: a keras"),
+        (
+            "resnet",
+            {"input_tensor": keras.KerasTensor((None, 32, 3))},
+            r"input_tensor: received .*shape=\(None, 32, 3\)",
+        ),
         (
             "resnet",
             {"channel_attention": "eca"},
-            r"channel_attention: received 'eca'; allowed: .*'cbam'",
+            r"channel_attention: received 'eca'; allowed: .*'gala'",
         ),
         ("resnet", {"dropout": 1.0}, r"dropout: received 1.0; allowed: less than 1"),
         ("resnet", {"pooling": "min", "include_top": False}, "pooling: received 'min'"),

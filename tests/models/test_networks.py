@@ -19,6 +19,9 @@ PARAMETERS = {
     "GEResNet50": 25_557_032,
     "BAMResNet50": 25_917_793,
     "CBAMResNet50": 28_073_544,
+    # 25 557 032, SE's 2 514 944, half of that again for the local squeeze, and for each
+    # block a sixteenth of its channels and twice its channels: 944 and 30 208 in all.
+    "GALAResNet50": 29_360_600,
     "AAResNet50": 25_809_392,
     "ResNet101": 44_549_160,
     "SEResNet101": 49_292_328,
@@ -93,6 +96,18 @@ def test_functions_follow_keras_applications(aa_resnet_50):
     assert pooled.output_shape == (None, 64)
     wide = models.WideResNet16x4()
     assert (wide.input_shape, wide.output_shape) == ((None, 32, 32, 3), (None, 100))
+
+
+def test_an_input_tensor_puts_layers_in_front():
+    image = keras.Input((24, 20, 3))
+    small = keras.layers.AveragePooling2D(2)(image)
+    model = models.ResNet20(input_tensor=small, include_top=False)
+    assert model.inputs[0] is image
+    alone = models.ResNet20(input_shape=(12, 10, 3), include_top=False)
+    alone.set_weights(model.get_weights())
+    images = np.random.default_rng(0).normal(size=(2, 24, 20, 3)).astype("float32")
+    pooled = images.reshape(2, 12, 2, 10, 2, 3).mean(axis=(2, 4))
+    np.testing.assert_allclose(model(images), alone(pooled), rtol=1e-4, atol=1e-5)
 
 
 def test_weights_from_a_file(tmp_path):

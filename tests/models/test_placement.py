@@ -129,6 +129,7 @@ def test_full_share_leaves_no_spatial_convolution_in_the_last_stages():
         ("se", ["stage1_block1_se", "stage2_block1_se", "stage3_block1_se"]),
         ("ge", ["stage1_block1_ge", "stage2_block1_ge", "stage3_block1_ge"]),
         ("cbam", ["stage1_block1_cbam", "stage2_block1_cbam", "stage3_block1_cbam"]),
+        ("gala", ["stage1_block1_gala", "stage2_block1_gala", "stage3_block1_gala"]),
         ("bam", ["stage1_bam", "stage2_bam"]),
     ],
 )
@@ -189,3 +190,42 @@ def test_stages_left_out_of_attention_are_not_downsampled_either():
     )
     layers = augmented(model).values()
     assert {layer.attention.attention_downsampling for layer in layers} == {1}
+
+
+@pytest.mark.parametrize(
+    ("size", "max_size", "halved"),
+    [
+        ((112, 112), None, ["stage3_block1"]),  # 28 x 28 before its strides
+        ((112, 108), None, []),
+        ((None, None), (112, 112), ["stage3_block1"]),
+        # 56 x 56, then 28 x 28 up to the strides of the next stage.
+        (
+            (None, None),
+            (224, 224),
+            [f"stage3_block{n}" for n in (1, 2, 3)] + ["stage4_block1"],
+        ),
+    ],
+)
+def test_mnasnet_attends_to_large_maps_at_half_resolution(size, max_size, halved):
+    model = models.build(
+        "mnasnet",
+        width_multiplier=0.25,
+        input_shape=(*size, 3),
+        max_size=max_size,
+        classes=7,
+        attention={},
+    )
+    assert [
+        name.removesuffix("_expansion_conv")
+        for name, layer in augmented(model).items()
+        if layer.attention.attention_downsampling == 2
+    ] == halved
+
+
+def test_large_maps_need_a_known_size():
+    attention = {"position_encoding": "none"}
+    options = {"input_shape": (None, None, 3), "classes": 7, "attention": attention}
+    with pytest.raises(ValueError, match=r"received 'large' .*allowed: .*max_size"):
+        models.build("mnasnet", **options)
+    attention["downsampled_stages"] = []
+    models.build("mnasnet", **options)

@@ -24,6 +24,7 @@ CASES = {
     "se": ("resnet", (16, 12, 3), {"depth": 8, "channel_attention": "se"}),
     "ge": ("resnet", (16, 12, 3), {"depth": 8, "channel_attention": "ge"}),
     "bam": ("wide_resnet", (16, 12, 3), {"depth": 10, "channel_attention": "bam"}),
+    "gala": ("resnet", (16, 12, 3), {"depth": 8, "channel_attention": "gala"}),
     "cbam": ("resnet", (16, 12, 3), {"depth": 8, "channel_attention": "cbam"}),
 }
 

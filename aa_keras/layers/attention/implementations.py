@@ -16,6 +16,30 @@ def choose_implementation(size) -> str:
     return "listing" if is_sequence else "fused"
 
 
+def hide_keys(q, k, tables, mask):
+    """Adds a channel that makes the logits of keys outside of a mask very negative.
+
+    It is a channel like the others, so that every implementation hides the keys.
+
+    Args:
+        q, k, tables: as for `listing_attention`.
+        mask: boolean tensor (B, *size), False for keys to hide.
+
+    Returns:
+        The tuple (q, k, tables).
+    """
+    batch, _, length, depth = ops.shape(k)
+    hidden = ops.logical_not(ops.reshape(mask, (batch, 1, length, 1)))
+    hidden = ops.cast(hidden, k.dtype) * ops.ones_like(k[..., :1])
+    # Together at least -1e7, alone within float16.
+    k = ops.concatenate([k, hidden * -1e4], axis=-1)
+    # Implementations scale by the number of channels, which the added one changes.
+    scale = ((depth + 1) / depth) ** 0.5
+    q = ops.concatenate([q * scale, ops.full_like(q[..., :1], 1e4)], axis=-1)
+    tables = tuple(t if t is None else ops.pad(t, ((0, 0), (0, 1))) for t in tables)
+    return q, k, tables
+
+
 def attend(q, k, v, size, tables, implementation="auto", return_scores=False):
     """Computes attention in float32 (or float64), whatever the dtype of the arguments.
 

@@ -53,7 +53,7 @@ def fit_table(table, length, on_larger="raise"):
     return ops.matmul(ops.cast(matrix, table.dtype), table)
 
 
-def pool(x, strides):
+def pool(x, strides, mask=None):
     """Averages "same" windows of `2 * stride - 1` cells with the given strides.
 
     Windows are centred where those of a "same" convolution with an odd kernel are.
@@ -63,9 +63,11 @@ def pool(x, strides):
     Args:
         x: tensor (B, *size, C).
         strides: sequence of ints.
+        mask: tensor (B, *size, 1) of zeros, for cells that do not count, and ones.
 
     Returns:
-        Tensor (B, *ceil(size / strides), C).
+        Tensor (B, *ceil(size / strides), C). With a mask the pair of it and the share
+        of the cells that count, 0 where there are none.
     """
     size = ops.shape(x)[1:-1]
     windows = tuple(2 * stride - 1 for stride in strides)
@@ -79,7 +81,11 @@ def pool(x, strides):
     def mean(x):
         return ops.average_pool(x, windows, strides, data_format="channels_last")
 
-    return mean(ops.pad(x, padding)) / mean(inside)
+    if mask is None:
+        return mean(ops.pad(x, padding)) / mean(inside)
+    share = mean(ops.pad(mask, padding))
+    x = mean(ops.pad(x * mask, padding))
+    return x / ops.where(share > 0, share, 1), share / mean(inside)
 
 
 def _same_padding(length, window, stride):
