@@ -238,21 +238,22 @@ def test_images_are_cut_for_evaluation_on_imagenet_alone(experiments):
         assert experiments[path].data.central_crop == expected
 
 
-@pytest.mark.parametrize(
-    "path", [p for p in SMALL_FILES if "plain" not in p.stem], ids=lambda p: p.stem
-)
-def test_small_networks_have_equal_parameters_and_one_recipe(path, experiments):
-    experiment = experiments[path]
-    plain = "screen/screen_plain" if path.parent.name == "screen" else "{}_resnet_{}"
-    plain = plain.format(experiment.data.name, experiment.model.depth)
-    counterpart = experiments[ROOT / "experiments" / "small" / f"{plain}.yaml"]
-    differing = config.differences(counterpart, experiment, ignore=["name"])
-    assert all(k.startswith(("model.attention.", "model.widths")) for k in differing)
-    costs = [
-        counting.count(models.build(input_shape=(32, 32, 3), **e.model.model_dump()))
-        for e in (counterpart, experiment)
-    ]
-    assert costs[1].params == pytest.approx(costs[0].params, rel=0.01)
+def test_small_networks_have_the_parameters_and_recipe_of_their_baseline(experiments):
+    small = {e.name: e for path, e in experiments.items() if path in SMALL_FILES}
+    compared = [e for e in small.values() if e.baseline and "plain" not in e.name]
+    assert len(compared) > 8
+    for experiment in compared:
+        pair = (small[experiment.baseline], experiment)
+        differing = config.differences(*pair, ignore=["name", "baseline"])
+        free = ("model.attention.", "model.widths")
+        assert all(key.startswith(free) for key in differing), experiment.name
+        params, own = (
+            counting.count(
+                models.build(input_shape=(32, 32, 3), **e.model.model_dump())
+            ).params
+            for e in pair
+        )
+        assert own == pytest.approx(params, rel=0.01), experiment.name
 
 
 def test_every_augmentation_exists(experiments):

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from aa_keras import config
-from aa_keras.paper import report
+from aa_keras.paper import comparison, paper_figures, report
 from aa_keras.workdir import WorkDir
 
 FOLDER = "experiments/imagenet"
@@ -146,8 +148,60 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     others, table = others.split("## Table 3")
     assert "| short | 0 | 90 |" in others
     assert "top-1 76.41, top-5 93.10 (seed 0)" in table
-    assert "| resnet_50 | 0 | 90 |" in page.read_text()
+    row = "| resnet_50 | 25,557,032 | 90 | 1 | test | 76.41 |  |  |"
+    assert row in path.read_text()
+    assert row in page.read_text()
     assert "short" not in page.read_text()
+
+
+def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
+    small = "experiments/small/{}_resnet_20.yaml"
+    scores = {"cifar100_aa": (0.61, 0.63, 0.62, 0.66), "cifar100": (0.60, 0.61, 0.59)}
+    runs = [
+        finished(
+            f"train.seed={seed}",
+            experiment=small.format(stem),
+            metrics={"test": {"accuracy": accuracy}},
+        )
+        for stem, accuracies in scores.items()
+        for seed, accuracy in enumerate(accuracies)
+    ]
+    for run in runs:
+        (run / "metrics.csv").write_text("epoch,accuracy,loss\n1,0.3,2\n2,0.5,1\n")
+    report.collect(runs, results)
+    augmented, plain = comparison.group(report.load_results(results))
+    # Welch's test, from its formulas.
+    a, b = (np.array(scores[stem]) for stem in scores)
+    errors = [x.var(ddof=1) / len(x) for x in (a, b)]
+    error = np.sqrt(sum(errors))
+    freedom = error**4 / (errors[0] ** 2 / 3 + errors[1] ** 2 / 2)
+    difference = a.mean() - b.mean()
+    half = stats.t.ppf(0.975, freedom) * error
+    p = 2 * stats.t.sf(difference / error, freedom)
+    expected = (difference, difference - half, difference + half, p)
+    np.testing.assert_allclose(augmented.difference, expected)
+    assert plain.difference is None
+    assert augmented.curves == 4 * [[0.3, 0.5]]
+    first, second = report.groups_as_markdown([augmented, plain]).splitlines()[2:]
+    interval = f"+3.00 [{100 * expected[1]:+.2f}, {100 * expected[2]:+.2f}], p {p:.2g}"
+    assert first == (
+        "| cifar100_aa_resnet_20 | 25,557,032 | 90 | 4 | test | 63.00 ± 2.16 | "
+        f"cifar100_resnet_20 | {interval} |"
+    )
+    assert second.endswith("| 3 | test | 60.00 ± 1.00 |  |  |")
+    compared = comparison.series([augmented, plain])
+    assert compared == {"cifar100": [augmented, plain]}
+    for draw in paper_figures.COMPARISONS.values():
+        (axis,) = draw(compared["cifar100"]).axes
+        labels = [text.get_text() for text in axis.get_legend().get_texts()]
+        assert [label.split()[0] for label in labels] == [augmented.name, plain.name]
+
+
+def test_one_seed_has_no_interval():
+    difference = comparison.compare([0.7], [0.6, 0.61])
+    assert difference.mean == pytest.approx(0.095)
+    assert np.isnan(difference[1:]).all()
+    assert report._difference(difference) == "+9.50"
 
 
 def test_a_section_of_a_page_is_replaced_and_nothing_else():
