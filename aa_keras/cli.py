@@ -93,7 +93,8 @@ def train(experiment, workdir, overrides, smoke):
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
-        click.echo(_metrics_line(f"{result['name']} {split}", metrics))
+        click.echo(_metrics_line(f"{split:10}", metrics))
+    click.echo(f"in {workdir}, for aa-keras evaluate, predict, maps, export and report")
 
 
 @cli.command()
@@ -140,7 +141,7 @@ def evaluate(workdir, split):
     with quiet_import():
         from aa_keras import training
     metrics = training.evaluate(workdir, split)
-    click.echo(_metrics_line(f"{workdir} {split}", metrics))
+    click.echo(_metrics_line(f"{workdir} {split}:", metrics))
 
 
 @cli.command()
@@ -335,4 +336,4 @@ def _fail(error, status):
 
 def _metrics_line(title, metrics):
     texts = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in metrics.items()}
-    return f"{title}: " + "  ".join(f"{name} {text}" for name, text in texts.items())
+    return f"{title}  " + "  ".join(f"{name} {text}" for name, text in texts.items())

@@ -213,7 +213,9 @@ def test_the_console_shows_speed_and_time_left():
     fit(build_model(), Tick(), console, epochs=3, initial_epoch=1)
     console.close()
     # A step takes 2 s; 4 of 8 steps remain after the first line.
-    assert lines[0].startswith("epoch 2/3  loss ")
-    assert lines[0].endswith("learning_rate 0.1  4 images/s  0:00:08 left")
-    assert lines[1].endswith("4 images/s  0:00:00 left")
-    assert len(lines) == 2
+    assert lines[0].split() == ["epoch", "loss", "rate", "img/s", "left"]
+    assert lines[1].startswith("    2/3 ")
+    assert lines[1].endswith("    0.1       4 0:00:08")
+    assert lines[2].endswith("    0.1       4 0:00:00")
+    assert len(lines) == 3
+    assert len({len(line) for line in lines}) == 1

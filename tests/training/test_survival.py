@@ -164,9 +164,10 @@ def test_checkpoints_copied_from_another_configuration(uninterrupted, tmp_path):
 def test_what_the_console_says_of_a_new_run(uninterrupted):
     lines = uninterrupted[1].splitlines()
     assert lines[0] == "digits_aa_resnet: starting anew, 4 epochs"
-    assert lines[1].startswith("epoch 1/4  accuracy ")
-    assert " images/s  0:00:" in lines[2]
-    assert lines[4].endswith("0:00:00 left")
+    columns = "epoch acc loss val_acc val_loss val_top5 rate img/s left"
+    assert lines[1].split() == columns.split()
+    assert [line.split()[0] for line in lines[2:6]] == ["1/4", "2/4", "3/4", "4/4"]
+    assert lines[5].endswith("0:00:00")
 
 
 def test_a_full_disk_ends_in_one_line_and_keeps_older_checkpoints(
