@@ -147,6 +147,7 @@ class Train(Section):
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
     attention_maps_every: NonNegative = 0  # epochs; 0 is never
+    measure_every: NonNegative = 0  # epochs, of a detector on validation; 0 is never
 
 
 class Experiment(Section):

@@ -28,6 +28,7 @@ class Task(abc.ABC):
     batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
     signatures: ClassVar[ModuleType]  # what an export of it serves
     final_activation: ClassVar[str | None]  # of the network that is saved
+    fit_measures: ClassVar[bool]  # whether `model.fit` computes what `measure` does
 
     experiment: Any
     preprocessing: data.Preprocessing

@@ -83,10 +83,36 @@ class RunState(keras.callbacks.Callback):
 
     def _write_table(self):
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(self.history[0]))
+        # Not every epoch is measured.
+        columns = dict.fromkeys(name for row in self.history for name in row)
+        writer = csv.DictWriter(text, fieldnames=list(columns))
         writer.writeheader()
         writer.writerows(self.history)
         write_text(self.workdir.metrics, text.getvalue())
+
+
+class Measure(keras.callbacks.Callback):
+    """Adds metrics that `fit` does not compute to the validation of some epochs.
+
+    `measure` is called with the model and returns a dict of numbers, `epochs` are
+    counted from 0. It must come before `RunState`, which stores the metrics, and before
+    `AverageWhileValidating`, which restores the trained weights at the same moment.
+    """
+
+    def __init__(self, measure, epochs):
+        super().__init__()
+        self.measure = measure
+        self.epochs = epochs
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self._epoch, self._metrics = epoch, {}
+
+    def on_test_end(self, logs=None):
+        if self._epoch in self.epochs:
+            self._metrics = self.measure(self.model)
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs.update({f"val_{name}": v for name, v in self._metrics.items()})
 
 
 class EpochSeeds(keras.callbacks.Callback):
