@@ -86,10 +86,13 @@ def test_every_weight_of_retinanet_gets_a_gradient():
     # Three images: of two, the one value that the coarsest level has for each channel
     # is normalised to plus and minus 1, whatever the weights.
     images = np.random.default_rng(0).normal(size=(3, 128, 128, 3)).astype("float32")
-    boxes = [[0.0, 0, 128, 128], [8, 8, 72, 72], [0, 0, 33, 33]]
+    # One box for the anchors of each level; those of the last two are larger than the
+    # image.
+    boxes = [[0.0, 0, 33, 33], [8, 8, 72, 72], [0, 0, 128, 128]]
+    boxes += [[-96.0, -96, 160, 160], [-192, -192, 320, 320]]
     labels = {
         "boxes": np.array([boxes] * 3, "float32"),
-        "classes": np.array([[0.0, 1, 1]] * 3, "float32"),
+        "classes": np.array([[0.0, 1, 1, 0, 1]] * 3, "float32"),
     }
     with tf.GradientTape() as tape:
         outputs = model(images, training=True)
