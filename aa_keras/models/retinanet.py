@@ -2,9 +2,9 @@
 
 The paper's 33.4 M parameters and 182 GFLOPs follow from that code base, with 6 anchors
 per position (KerasCV: 9), four convolutions per head (3) and P6 made from P5 (KerasCV:
-from C5). `anchors`, `detection_losses` and `suppression` are our own as well, and say
-what KerasCV does otherwise. KerasCV converts the formats of boxes and computes the
-intersection over union.
+from C5). `anchors` and `suppression` are our own as well, and say what KerasCV does
+otherwise. KerasCV computes the focal loss and the intersection over union, and converts
+the formats of boxes.
 """
 
 import functools
