@@ -213,11 +213,19 @@ class RetinaNet(keras.Model):
         height, width = images.shape[1:3]
         boxes = anchors.decode(predictions["box"], anchors.build_anchors(height, width))
         boxes = ops.clip(boxes, 0.0, [width, height, width, height])
-        options = self.decoding.model_dump()
-        threshold = options.pop("serving_score_threshold")
-        if serving:
-            options["score_threshold"] = threshold
-        found = suppress(boxes, predictions["classification"], **options)
+        decoding = self.decoding
+        found = suppress(
+            boxes,
+            predictions["classification"],
+            score_threshold=(
+                decoding.serving_score_threshold
+                if serving
+                else decoding.score_threshold
+            ),
+            iou_threshold=decoding.iou_threshold,
+            max_boxes=decoding.max_boxes,
+            max_candidates=decoding.max_candidates,
+        )
         boxes = self._convert(found["boxes"], images, target=self.bounding_box_format)
         there = found["classes"][..., None] >= 0
         return {**found, "boxes": ops.where(there, boxes, -1.0)}
