@@ -1,5 +1,6 @@
 """What several folders of tests share."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -43,3 +44,12 @@ def quickstart_run(aa_keras, tmp_path_factory):
         "train.epochs=15",
     )
     return workdir
+
+
+@pytest.fixture(scope="session")
+def real_data_dir():
+    """Real sets: TFDS_DATA_DIR, or shared/tfds beside the checkout; else a skip."""
+    path = Path(os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared" / "tfds"))
+    if not (path / "coco").is_dir():
+        pytest.skip("no real data: TFDS_DATA_DIR is not set, nor is shared/tfds there")
+    return str(path)

@@ -165,6 +165,7 @@ class Train(Section):
     # What is measured at the end; by default validation and test. A run that helps to
     # choose a network leaves test out.
     measure: list[str] | None = None
+    measure_every: NonNegative = 0  # epochs, of a detector on validation; 0 is never
 
 
 class Experiment(Section):

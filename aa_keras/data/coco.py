@@ -21,9 +21,10 @@ def measure(batches, preprocessing) -> dict[str, float]:
 
     Args:
         batches: iterable of pairs (targets, predictions): targets as
-            `detection_batches.build_evaluation` returns them, predictions as KerasCV
-            decodes them, `boxes` (batch, most, 4) in pixels of the network's input,
-            `confidence` and `classes` (batch, most); class -1 where there is no box.
+            `detection_batches.build_evaluation` returns them, predictions as
+            `RetinaNet.decode_predictions` returns them, `boxes` (batch, most, 4) in
+            pixels of the network's input, `confidence` and `classes` (batch, most);
+            class -1 where there is no box.
         preprocessing: a `DetectionPreprocessing`.
     """
     from pycocotools.coco import COCO

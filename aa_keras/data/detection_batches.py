@@ -1,4 +1,4 @@
-"""`tf.data` pipelines of images and boxes, as KerasCV's RetinaNet takes them.
+"""`tf.data` pipelines of images and boxes, as a RetinaNet takes them.
 
 Boxes are (left, top, right, bottom) in pixels of the network's input, which KerasCV
 calls "xyxy". All images of a batch have the same number of boxes: rows of -1 fill up

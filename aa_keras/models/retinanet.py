@@ -1,9 +1,10 @@
-"""RetinaNet on our ResNets, trained and decoded by KerasCV's.
+"""RetinaNet on our ResNets, after the first TPU RetinaNet.
 
-KerasCV provides anchors, targets, losses and decoding. Pyramid and heads are our own:
-the paper's 33.4 M parameters and 182 GFLOPs follow from the first TPU RetinaNet, with 6
-anchors per position (KerasCV: 9), four convolutions per head (3) and P6 made from P5
-(KerasCV: from C5).
+The paper's 33.4 M parameters and 182 GFLOPs follow from that code base, with 6 anchors
+per position (KerasCV: 9), four convolutions per head (3) and P6 made from P5 (KerasCV:
+from C5). `anchors` and `suppression` are our own as well, and say what KerasCV does
+otherwise. KerasCV computes the focal loss and the intersection over union, and converts
+the formats of boxes.
 """
 
 import functools
@@ -13,24 +14,26 @@ from typing import Any
 
 import keras
 import keras_cv
-from keras import layers
+from keras import layers, ops
 
-from aa_keras.models import spec
-from aa_keras.models.parts import CLASSIFIER_INITIALIZER, batch_normalization
+from aa_keras.models import anchors, detection_losses, spec
+from aa_keras.models.anchors import LEVELS
+from aa_keras.models.feature_maps import feature_maps
+from aa_keras.models.parts import (
+    CLASSIFIER_INITIALIZER,
+    batch_normalization,
+    image_input,
+)
 from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet, stage_table
 from aa_keras.models.stages import paper_attention
+from aa_keras.models.suppression import suppress
 from aa_keras.options import check
 
-# The levels of the pyramid: 80 x 80, 40 x 40, 20 x 20, 10 x 10 and 5 x 5 for images of
-# 640 x 640. The first three are made from stages of the backbone, the others from the
-# level below.
-LEVELS = (3, 4, 5, 6, 7)
+# The first three levels of the pyramid are made from stages of the backbone, the others
+# from the level below.
 STAGE_OF_LEVEL = {3: 2, 4: 3, 5: 4}
 PYRAMID_FILTERS = 256
 NUM_HEAD_CONVOLUTIONS = 4
-ANCHOR_SCALES = (2**0, 2**0.5)
-ANCHOR_RATIOS = (0.5, 1.0, 2.0)
-NUM_ANCHORS = len(ANCHOR_SCALES) * len(ANCHOR_RATIOS)
 # The paper does not state the heads. With those of its ResNets (8) the augmented
 # network is 0.3 M larger than the plain one, where Table 5 has it 0.3 M smaller; 2
 # heads come nearest to the counts of both depths.
@@ -40,11 +43,11 @@ BOX_FORMAT = "xyxy"
 PRIOR_PROBABILITY = 0.01
 
 
-def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
-    """Returns the maps of all levels, finest first, from P3, P4, P5 of the backbone."""
+def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> dict[int, Any]:
+    """Returns the map of each level from the outputs of the backbone's stages."""
     maps: dict[int, Any] = {}
-    for level in sorted(STAGE_OF_LEVEL, reverse=True):
-        x = features[f"P{level}"]
+    for level, stage in sorted(STAGE_OF_LEVEL.items(), reverse=True):
+        x = features[f"stage{stage}"]
         x = layers.Conv2D(PYRAMID_FILTERS, 1, name=f"lateral{level}_conv")(x)
         if level + 1 in maps:
             double = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")
@@ -62,19 +65,19 @@ def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> list:
         strides, name = 1 if from_backbone else 2, f"pyramid{level}_conv"
         conv = layers.Conv2D(PYRAMID_FILTERS, 3, strides, padding="same", name=name)
         maps[level] = conv(x)
-    return [batch_normalization(f"pyramid{n}_bn")(x) for n, x in sorted(maps.items())]
+    return {n: batch_normalization(f"pyramid{n}_bn")(maps[n]) for n in LEVELS}
 
 
 class PredictionHead:
     """Four 3x3 convolutions and a last one, shared by the levels of the pyramid.
 
-    Each level has its own batch normalisation, because their statistics differ. KerasCV
-    calls a head once for each level, the finest first, so calls tell the level.
+    Each level has its own batch normalisation, because their statistics differ. The
+    head has `size` outputs for each anchor.
     """
 
-    def __init__(self, name, filters, bias=0.0):
+    def __init__(self, name, size, bias=0.0):
         self.name = name
-        self.levels = iter(LEVELS)
+        self.size = size
         conv = functools.partial(
             layers.Conv2D,
             kernel_size=3,
@@ -87,24 +90,24 @@ class PredictionHead:
         ]
         # float32 in every policy: losses on logits and offsets lose digits below.
         self.prediction = conv(
-            filters,
+            anchors.PER_POSITION * size,
             bias_initializer=keras.initializers.Constant(bias),
             dtype="float32",
             name=f"{name}_predictions",
         )
 
-    def __call__(self, x):
-        level = next(self.levels)
+    def __call__(self, x, level):
+        """Returns the predictions (batch, anchors, size) of a level."""
         for index, convolution in enumerate(self.convolutions, start=1):
             x = convolution(x)
             x = batch_normalization(f"{self.name}_level{level}_bn{index}")(x)
             x = layers.ReLU(name=f"{self.name}_level{level}_relu{index}")(x)
-        return self.prediction(x)
+        return layers.Reshape((-1, self.size))(self.prediction(x))
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
-class RetinaNet(keras_cv.models.RetinaNet):
-    """`keras_cv.models.RetinaNet` on a ResNet of `aa_keras.models`.
+class RetinaNet(keras.Model):
+    """A RetinaNet on a ResNet of `aa_keras.models`.
 
     See `build_retinanet` for the arguments. A saved model contains them and is built
     from them when it is loaded. Import this module before loading one.
@@ -118,7 +121,6 @@ class RetinaNet(keras_cv.models.RetinaNet):
         input_shape=(640, 640, 3),
         max_size=None,
         bounding_box_format=BOX_FORMAT,
-        prediction_decoder=None,
         name=None,
         trainable=True,
         **options,
@@ -132,33 +134,25 @@ class RetinaNet(keras_cv.models.RetinaNet):
             include_top=False,
             max_size=max_size,
         )
-        backbone.pyramid_level_inputs = {
-            f"P{level}": f"stage{stage}_block{DEPTHS[depth].blocks[stage - 1]}_output"
-            for level, stage in STAGE_OF_LEVEL.items()
+        feature_extractor = feature_maps(backbone, list(STAGE_OF_LEVEL.values()))
+        images = image_input(input_shape)
+        pyramid = build_pyramid(feature_extractor(images))
+        prior = -math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY)
+        heads = {
+            "box": PredictionHead("box", 4),
+            "classification": PredictionHead("class", classes, bias=prior),
         }
-        super().__init__(
-            backbone=backbone,
-            num_classes=classes,
-            bounding_box_format=bounding_box_format,
-            anchor_generator=keras_cv.layers.AnchorGenerator(
-                bounding_box_format=bounding_box_format,
-                sizes=[4.0 * 2**level for level in LEVELS],
-                scales=list(ANCHOR_SCALES),
-                aspect_ratios=list(ANCHOR_RATIOS),
-                strides=[2**level for level in LEVELS],
-                clip_boxes=True,
-            ),
-            feature_pyramid=build_pyramid,
-            classification_head=PredictionHead(
-                "class",
-                NUM_ANCHORS * classes,
-                bias=-math.log((1 - PRIOR_PROBABILITY) / PRIOR_PROBABILITY),
-            ),
-            box_head=PredictionHead("box", NUM_ANCHORS * 4),
-            prediction_decoder=prediction_decoder,
-            name=name,
-            trainable=trainable,
-        )
+        outputs = {
+            key: layers.Concatenate(axis=1, name=key)(
+                [head(x, level) for level, x in pyramid.items()]
+            )
+            for key, head in heads.items()
+        }
+        super().__init__(images, outputs, name=name, trainable=trainable)
+        self.feature_extractor = feature_extractor
+        self.num_classes = classes
+        self.decoding = resolved.decoding
+        self.bounding_box_format = bounding_box_format
         self._options = {
             **resolved.model_dump(mode="json", exclude={"name"}),
             "input_shape": tuple(input_shape),
@@ -166,11 +160,80 @@ class RetinaNet(keras_cv.models.RetinaNet):
             "bounding_box_format": bounding_box_format,
         }
 
-    def call(self, inputs, training=None, mask=None):
-        # KerasCV declares a dict and feeds a tensor, at which Keras warns.
-        if not isinstance(inputs, dict):
-            inputs = {"images": inputs}
-        return super().call(inputs, training=training, mask=mask)
+    def compile(self, optimizer="rmsprop", **options):
+        """Configures training with the losses of the paper's code base.
+
+        The arguments are those of `keras.Model.compile` but for the losses. Only
+        `fit` and `evaluate` need it, and take as targets a dictionary of `boxes`
+        (batch, most, 4) and `classes` (batch, most), -1 where a row is no object.
+        """
+        options.setdefault("loss", detection_losses.build_losses())
+        options.setdefault("loss_weights", detection_losses.LOSS_WEIGHTS)
+        super().compile(optimizer=optimizer, **options)
+
+    def compute_loss(
+        self, x=None, y=None, y_pred=None, sample_weight=None, training=True
+    ):
+        places = anchors.build_anchors(*x.shape[1:3])
+        boxes = self._convert(y["boxes"], x, source=self.bounding_box_format)
+        # One image at a time: all overlaps of a batch do not fit into the memory.
+        offsets, classes = ops.map(
+            lambda image: anchors.assign(*image, places), (boxes, y["classes"])
+        )
+        matched = ops.cast(classes != anchors.BACKGROUND, "float32")
+        normalizer = ops.sum(matched) + 1  # images without an object have a loss, too
+        return super().compute_loss(
+            x,
+            {
+                "box": offsets,
+                "classification": ops.one_hot(classes, self.num_classes),
+            },
+            y_pred,
+            {
+                "box": matched / normalizer,
+                "classification": ops.ones_like(matched) / normalizer,
+            },
+            training,
+        )
+
+    def decode_predictions(self, predictions, images, serving=False) -> dict:
+        """Selects boxes from the outputs for `images`, as `decoding` says.
+
+        Args:
+            predictions: dictionary, the outputs of the model.
+            images: float tensor (batch, height, width, channels).
+            serving: bool, whether boxes must exceed `serving_score_threshold` rather
+                than `score_threshold`. Defaults to `False`.
+
+        Returns:
+            A dictionary of `boxes` (batch, max_boxes, 4) in the model's format,
+            clipped to the image, `confidence` and `classes` (batch, max_boxes), all
+            -1 where there is no box, and `num_detections` (batch,).
+        """
+        height, width = images.shape[1:3]
+        boxes = anchors.decode(predictions["box"], anchors.build_anchors(height, width))
+        boxes = ops.clip(boxes, 0.0, [width, height, width, height])
+        decoding = self.decoding
+        found = suppress(
+            boxes,
+            predictions["classification"],
+            score_threshold=(
+                decoding.serving_score_threshold
+                if serving
+                else decoding.score_threshold
+            ),
+            iou_threshold=decoding.iou_threshold,
+            max_boxes=decoding.max_boxes,
+            max_candidates=decoding.max_candidates,
+        )
+        boxes = self._convert(found["boxes"], images, target=self.bounding_box_format)
+        there = found["classes"][..., None] >= 0
+        return {**found, "boxes": ops.where(there, boxes, -1.0)}
+
+    def _convert(self, boxes, images, source=BOX_FORMAT, target=BOX_FORMAT):
+        return keras_cv.bounding_box.convert_format(
+            boxes, source=source, target=target, image_shape=tuple(images.shape[1:])
+        )
 
     def get_config(self):
         return {**self._options, "name": self.name, "trainable": self.trainable}
@@ -203,13 +266,14 @@ def build_retinanet(
         name: string, the name of the model.
         **options: `input_shape`, `max_size`, `attention`, `channel_attention` (see
             `aa_keras.models.build`), `classes`, which defaults to 90, COCO's category
-            numbers, as in the paper's counts, and `bounding_box_format`, KerasCV's
-            name of the format of boxes.
+            numbers, as in the paper's counts, `decoding` (see
+            `aa_keras.models.spec.Decoding`), and `bounding_box_format`, KerasCV's name
+            of the format of boxes.
 
     Returns:
         A `RetinaNet` from images to a dict of `"box"` (batch, anchors, 4) and
-        `"classification"` (batch, anchors, classes), both before decoding. Compile it
-        with `jit_compile=False`.
+        `"classification"` (batch, anchors, classes), logits. `decode_predictions`
+        selects the boxes. Its `compile` has the losses.
 
     Raises:
         ValueError: for a depth without pyramid, a `classifier_activation`, or what

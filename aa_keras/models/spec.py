@@ -181,11 +181,42 @@ class MnasNet(AugmentableNetwork):
     dropout: Rate = 0.2
 
 
+class Decoding(Section):
+    """How the boxes of an image are selected from a detector's predictions.
+
+    Args:
+        score_threshold: float, the score that a box must exceed to be measured.
+            Defaults to the 0.0067 of the paper's code base, a logit of -5: the mean
+            average precision counts the boxes of small scores, too.
+        serving_score_threshold: float, the same for `aa-keras predict` and exports,
+            where a person or a program acts on each box.
+        iou_threshold: float, the intersection over union with a better box of the same
+            class that drops a box.
+        max_boxes: int, the most boxes of an image.
+        max_candidates: int, the pairs of an anchor and a class that are looked at,
+            those with the largest scores.
+
+    Reference:
+        - The first TPU RetinaNet, models/official/retinanet/anchors.py.
+    """
+
+    score_threshold: Rate = 0.0067
+    serving_score_threshold: Rate = 0.5
+    iou_threshold: Share = 0.5
+    max_boxes: Positive = 100
+    max_candidates: Positive = 5000
+
+
 class RetinaNet(ResidualNetwork):
-    """The options of a RetinaNet."""
+    """The options of a RetinaNet.
+
+    Args:
+        decoding: `Decoding` or mapping of its fields.
+    """
 
     task: ClassVar[str] = "detection"
     name: Literal["retinanet"] = "retinanet"
+    decoding: Decoding = Decoding()
 
 
 class Stack(AugmentableNetwork):

@@ -17,6 +17,7 @@ class Classification(PictureTask):
     batches: ClassVar = classification_batches
     signatures: ClassVar = classifier_signatures
     final_activation = "softmax"
+    fit_measures = True
 
     @property
     def training_options(self):

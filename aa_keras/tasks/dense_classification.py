@@ -15,6 +15,7 @@ class DenseClassification(Task):
     preprocessing_class = MapPreprocessing
     batches: ClassVar = dense_batches
     final_activation = "softmax"
+    fit_measures = True
 
     @property
     def training_options(self):

@@ -2,23 +2,24 @@
 
 from typing import ClassVar
 
-import keras_cv
 import numpy as np
 import tensorflow as tf
 
 from aa_keras.data import DetectionPreprocessing, coco, detection_batches
 from aa_keras.models import retinanet  # noqa: F401  registers it for load_model
+from aa_keras.models.detection_losses import LOSS_WEIGHTS
 from aa_keras.tasks import detector_signatures
 from aa_keras.tasks.task import PictureTask, draw_labels
 
 
 class Detection(PictureTask):
-    """Boxes, classes and scores of objects. KerasCV decodes the network's logits."""
+    """Boxes, classes and scores of objects."""
 
     preprocessing_class = DetectionPreprocessing
     batches: ClassVar = detection_batches
     signatures: ClassVar = detector_signatures
     final_activation = None
+    fit_measures = False
 
     @property
     def training_options(self):
@@ -29,23 +30,22 @@ class Detection(PictureTask):
         return self.build_training(range(1), split="validation", augmentation="none")
 
     def compile_arguments(self):
-        """Returns the losses: focal, and smooth L1 for boxes.
-
-        Reference:
-            - Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017; with the
-              alpha and gamma of the first TPU RetinaNet.
-        """
-        return {
-            "box_loss": "smoothl1",
-            "classification_loss": keras_cv.losses.FocalLoss(
-                alpha=0.25, gamma=1.5, from_logits=True, reduction="sum"
-            ),
-            # KerasCV's targets do not compile with XLA.
-            "jit_compile": False,
-        }
+        """Returns nothing but XLA's absence: a `RetinaNet` has its losses itself."""
+        return {"jit_compile": False}
 
     def score(self, row):
-        return -row["val_loss"] if "val_loss" in row else None
+        """Returns the mean average precision, or minus the loss.
+
+        That is the loss without the decay of the weights, which falls as they shrink,
+        whatever the network finds.
+        """
+        if self.experiment.train.measure_every:
+            return row.get("val_mAP")
+        losses = [f"val_{name}_loss" for name in LOSS_WEIGHTS]
+        if not all(name in row for name in losses):
+            return None
+        weighted = zip(LOSS_WEIGHTS.values(), losses, strict=True)
+        return -sum(weight * row[name] for weight, name in weighted)
 
     def measure(self, model, batches):
         """Returns the metrics of `coco.METRICS`, and `images`."""

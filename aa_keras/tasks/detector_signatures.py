@@ -28,7 +28,7 @@ def build_signatures(
     and `num_detections` (B,).
 
     Args:
-        model: a `models.RetinaNet`; its `prediction_decoder` selects the boxes.
+        model: a `models.RetinaNet`. A box must exceed its `serving_score_threshold`.
         preprocessing: a `data.DetectionPreprocessing`.
         class_names: sequence of strings.
         attention_layer: only `None`: a detector has no `serve_attention`.
@@ -51,7 +51,8 @@ def build_signatures(
             lambda: inputs,
             lambda: first_or_black(inputs, preprocessing.output_shape),
         )
-        found = model.decode_predictions(model(inputs, training=False), inputs)
+        outputs = model(inputs, training=False)
+        found = model.decode_predictions(outputs, inputs, serving=True)
         found = tf.nest.map_structure(lambda x: x[:num_images], found)
         classes = tf.cast(found["classes"], tf.int32)
         kept = classes >= 0
@@ -99,7 +100,7 @@ def expect(model, inputs, images, preprocessing, class_names) -> dict[str, np.nd
     rows = []
     for one, image in zip(inputs, images, strict=True):  # large images, one at a time
         outputs = model(one[np.newaxis], training=False)
-        found = model.decode_predictions(outputs, one[np.newaxis])
+        found = model.decode_predictions(outputs, one[np.newaxis], serving=True)
         boxes = preprocessing.to_original(found["boxes"], [image.shape[:2]])
         on_inputs = np.clip(found["boxes"], 0, preprocessing.image_size)
         rows.append((found["confidence"], found["classes"], boxes, on_inputs))

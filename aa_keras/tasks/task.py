@@ -27,6 +27,7 @@ class Task(abc.ABC):
     preprocessing_class: ClassVar[type[data.Preprocessing]]
     batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
     final_activation: ClassVar[str | None]  # of the network that is saved
+    fit_measures: ClassVar[bool]  # whether `model.fit` computes what `measure` does
 
     experiment: Any
     preprocessing: data.Preprocessing

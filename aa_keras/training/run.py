@@ -123,6 +123,7 @@ def measured_splits(task) -> list[str]:
 def make_plan(task, num_replicas: int = 1) -> Plan:
     """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
+    refuse_measuring(task)
     parts = options.accumulate_steps * num_replicas
     if batch_size % parts:
         raise ValueError(
@@ -141,6 +142,21 @@ def make_plan(task, num_replicas: int = 1) -> Plan:
             f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
         )
     return Plan(options.epochs, steps)
+
+
+def refuse_measuring(task) -> None:
+    """Raises ValueError if `train.measure_every` asks for what there is not."""
+    every = task.experiment.train.measure_every
+    if every and task.fit_measures:
+        allowed = "0 for classification, whose metrics every epoch has"
+    elif every and "validation" not in task.source.num_examples:
+        allowed = (
+            "0 without a validation split; data.validation_examples carves one out of "
+            "train"
+        )
+    else:
+        return
+    raise ValueError(f"train.measure_every: received {every}; allowed: {allowed}")
 
 
 def compile_model(model, task, plan, strategy=None) -> Average:
@@ -198,6 +214,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
         watching += [
+            *measurements(task, plan, run_state.average),
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
@@ -214,6 +231,21 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             verbose=0,
             callbacks=watching,
         )
+
+
+def measurements(task, plan, average) -> list:
+    """Returns the callbacks that `train.measure_every` asks for."""
+    every = task.experiment.train.measure_every
+    if not every:
+        return []
+
+    def measure(model):
+        batches = task.build_evaluation("validation")
+        metrics = task.measure(model, _shorten(batches, task.experiment))
+        return {name: value for name, value in metrics.items() if name != "images"}
+
+    epochs = {*range(every - 1, plan.epochs, every), plan.epochs - 1}
+    return [callbacks.Measure(measure, epochs, average)]
 
 
 def attention_pictures(model, task, plan, log_dir) -> list:

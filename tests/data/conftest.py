@@ -1,19 +1,6 @@
-import os
-from pathlib import Path
-
 import pytest
 
 from tests import written_sets
-
-
-@pytest.fixture(scope="session")
-def real_data_dir():
-    """Real sets: TFDS_DATA_DIR, or shared/tfds beside the checkout; else a skip."""
-    beside = Path(__file__).resolve().parents[3] / "shared" / "tfds"
-    path = Path(os.environ.get("TFDS_DATA_DIR", beside))
-    if not (path / "cifar100").is_dir():
-        pytest.skip("no real data: TFDS_DATA_DIR is not set, nor is shared/tfds there")
-    return str(path)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 import json
 
 import keras
-import keras_cv
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -21,15 +20,12 @@ PREPROCESSING = data.DetectionPreprocessing(SIZE, (0.5,) * 3, (0.25,) * 3)
 def detector():
     """A small RetinaNet that is sure of something, though not of the right thing."""
     keras.utils.set_random_seed(0)
-    decoder = keras_cv.layers.NonMaxSuppression(
-        "xyxy", from_logits=True, confidence_threshold=0.3, max_detections=20
-    )
     model = retinanet.RetinaNet(
         34,
         input_shape=(SIZE, SIZE, 3),
         classes=3,
         attention=None,
-        prediction_decoder=decoder,
+        decoding={"serving_score_threshold": 0.3, "max_boxes": 20},
     )
     for layer in model.layers:
         if layer.name in ("class_predictions", "box_predictions"):
@@ -52,7 +48,8 @@ def test_export(detector, encode, tmp_path):
     photographs = load_sample_images().images
     images = [photographs[0], photographs[1][:100, :37]]
     inputs = np.stack([PREPROCESSING(image) for image in images])
-    found = detector.decode_predictions(detector(inputs, training=False), inputs)
+    outputs = detector(inputs, training=False)
+    found = detector.decode_predictions(outputs, inputs, serving=True)
     found = {key: np.asarray(value) for key, value in found.items()}
     assert ((found["classes"] >= 0).sum(axis=1) > 0).all()
 

@@ -68,6 +68,11 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
         ("retinanet", {"dropout": 0.5}, r"dropout: unknown key, received 0.5"),
         (
             "retinanet",
+            {"decoding": {"score_threshold": 1.0}},
+            r"decoding.score_threshold: received 1.0; allowed: less than 1",
+        ),
+        (
+            "retinanet",
             {"classifier_activation": "softmax"},
             r"classifier_activation: received 'softmax'; allowed: None",
         ),

@@ -175,6 +175,13 @@ def test_options_are_resolved_with_the_values_of_the_family():
             "relative_scale": 1.0,
             "normalization_scale": 1.0,
         },
+        "decoding": {
+            "score_threshold": 0.0067,  # a logit of -5
+            "serving_score_threshold": 0.5,
+            "iou_threshold": 0.5,
+            "max_boxes": 100,
+            "max_candidates": 5000,
+        },
     }
     plain = models.resolved_options("mnasnet", classes=3)
     assert (plain["attention"], plain["dropout"]) == (None, 0.2)

@@ -1,4 +1,4 @@
-"""RetinaNet: anchors, heads, a training step, and saving."""
+"""RetinaNet: heads, losses, boxes, and saving."""
 
 import keras
 import numpy as np
@@ -6,6 +6,8 @@ import pytest
 
 from aa_keras.layers import AugmentedConv2D
 from aa_keras.models import build
+from aa_keras.models.anchors import build_anchors
+from tests.models import tpu_retinanet
 
 SIZE = 128
 CLASSES = 3
@@ -20,13 +22,9 @@ def model():
         input_shape=(SIZE, SIZE, 3),
         classes=CLASSES,
         attention={"num_heads": 4},
+        decoding={"max_candidates": 700},
     )
-    model.compile(
-        box_loss="smoothl1",
-        classification_loss="focal",
-        optimizer=keras.optimizers.SGD(0.01),
-        jit_compile=False,
-    )
+    model.compile(optimizer=keras.optimizers.SGD(0.01), jit_compile=False)
     return model
 
 
@@ -41,12 +39,7 @@ def test_one_prediction_for_each_anchor(model, images):
     positions = sum((SIZE // 2**level) ** 2 for level in range(3, 8))
     assert outputs["box"].shape == (3, 6 * positions, 4)
     assert outputs["classification"].shape == (3, 6 * positions, CLASSES)
-    anchors = model.anchor_generator(image_shape=(SIZE, SIZE, 3))
-    assert sum(boxes.shape[0] for boxes in anchors.values()) == 6 * positions
-    # Sides of the square anchors: 4 x stride, and that times the square root of 2.
-    finest = keras.ops.convert_to_numpy(next(iter(anchors.values())))
-    sides = np.sqrt(np.prod(finest[:, 2:] - finest[:, :2], axis=-1))
-    assert sides.max() == pytest.approx(32 * 2**0.5, rel=1e-5)
+    assert len(build_anchors(SIZE, SIZE)) == 6 * positions
 
 
 def test_the_untrained_network_sees_few_objects(model, images):
@@ -71,21 +64,57 @@ def test_heads_share_convolutions_but_not_normalisation(model):
     assert [f"class_level{level}_bn1" in names for level in range(3, 8)] == [True] * 5
 
 
-def test_fit(model, images):
-    labels = {
-        "boxes": np.array([[[8, 8, 72, 80.0]], [[40, 30, 120, 100]], [[0, 0, 33, 33]]]),
-        "classes": np.array([[0.0], [1.0], [2.0]]),
-    }
-    history = model.fit(images, labels, batch_size=3, epochs=2, verbose=0).history
-    assert np.isfinite(history["loss"]).all()
-    assert history["box_loss"][0] > 0
-    assert history["classification_loss"][0] > 0
+LABELS = {
+    # The second image has no object, the third two with the same best anchor.
+    "boxes": np.float32(
+        [
+            [[8, 8, 72, 80], [3, 90, 20, 99]],
+            [[-1, -1, -1, -1], [-1, -1, -1, -1]],
+            [[40, 30, 120, 100], [41, 31, 119, 99]],
+        ]
+    ),
+    "classes": np.float32([[0, 2], [-1, -1], [1, 2]]),
+}
+
+
+@pytest.mark.parametrize("rows", [slice(0, 3), slice(1, 2)])
+def test_the_loss_is_that_of_the_code_base(rows, model, images):
+    """Of three images, and of the one without an object."""
+    labels = {name: value[rows] for name, value in LABELS.items()}
+    outputs = model(images[rows])
+    box, focal = tpu_retinanet.losses(labels, outputs, build_anchors(SIZE, SIZE))
+    assert (box > 0) == (rows.start == 0)
+    value = model.compute_loss(images[rows], labels, outputs)
+    assert float(value) == pytest.approx(50 * box + focal, rel=1e-4)
+
+
+def test_boxes_in_another_format(images):
+    model = build(
+        "retinanet",
+        depth=34,
+        input_shape=(SIZE, SIZE, 3),
+        classes=CLASSES,
+        bounding_box_format="rel_xywh",
+        decoding={"score_threshold": 0.2, "max_boxes": 3},
+    )
+    places = build_anchors(SIZE, SIZE)
+    chosen = int(np.argmin(np.abs(places - [32, 32, 64, 64]).sum(-1)))
+    logits = np.full((1, len(places), CLASSES), -9, "f")
+    logits[0, chosen, 1] = 9
+    outputs = {"box": np.zeros((1, len(places), 4), "f"), "classification": logits}
+    found = model.decode_predictions(outputs, images[:1])
+    left, top, right, bottom = places[chosen] / SIZE
+    np.testing.assert_allclose(
+        found["boxes"][0], [[left, top, right - left, bottom - top], [-1] * 4, [-1] * 4]
+    )
 
 
 def test_saved_and_loaded(model, images, tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
     assert type(loaded) is type(model)
+    assert loaded.get_config() == model.get_config()
+    assert loaded.decoding.max_candidates == 700
     for name, expected in model(images).items():
         np.testing.assert_allclose(loaded(images)[name], expected, rtol=1e-5, atol=1e-5)
 
@@ -95,5 +124,4 @@ def test_odd_sizes():
     outputs = model(np.ones((1, 100, 76, 3), "float32"))
     sizes = [(13, 10), (7, 5), (4, 3), (2, 2), (1, 1)]
     assert outputs["box"].shape == (1, 6 * sum(h * w for h, w in sizes), 4)
-    anchors = model.anchor_generator(image_shape=(100, 76, 3))
-    assert sum(len(boxes) for boxes in anchors.values()) == outputs["box"].shape[1]
+    assert len(build_anchors(100, 76)) == outputs["box"].shape[1]

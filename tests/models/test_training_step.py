@@ -83,20 +83,21 @@ def test_every_weight_of_retinanet_gets_a_gradient():
         channel_attention="se",
     )
     open_residual_branches(model.feature_extractor)
-    model.compile(box_loss="smoothl1", classification_loss="focal", jit_compile=False)
+    model.compile(jit_compile=False)
     # Three images: of two, the one value that the coarsest level has for each channel
     # is normalised to plus and minus 1, whatever the weights.
     images = np.random.default_rng(0).normal(size=(3, 128, 128, 3)).astype("float32")
-    # One box for the anchors of each of the five levels; the largest are clipped to
-    # the image.
-    boxes = [[0.0, 0, 128, 128], [8, 8, 72, 72], [0, 0, 33, 33]]
+    # One box for the anchors of each level; those of the last two are larger than the
+    # image.
+    boxes = [[0.0, 0, 33, 33], [8, 8, 72, 72], [0, 0, 128, 128]]
+    boxes += [[-96.0, -96, 160, 160], [-192, -192, 320, 320]]
     labels = {
         "boxes": np.array([boxes] * 3, "float32"),
-        "classes": np.array([[0.0, 1, 1]] * 3, "float32"),
+        "classes": np.array([[0.0, 1, 1, 0, 1]] * 3, "float32"),
     }
     with tf.GradientTape() as tape:
         outputs = model(images, training=True)
-        value = model.compute_loss(images, labels, outputs, None)
+        value = model.compute_loss(images, labels, outputs)
     variables = [weight.value for weight in model.trainable_weights]
     check_gradients(model, tape.gradient(value, variables))
 

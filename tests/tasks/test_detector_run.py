@@ -1,17 +1,23 @@
 """A detector from training to each command, and what it says of a picture."""
 
+import csv
+import dataclasses
 import json
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from aa_keras import config, data
+from aa_keras.cli import cli
+from aa_keras.data import detection_batches
 from aa_keras.tasks import find_task
+from aa_keras.training.run import build_model
+from aa_keras.workdir import WorkDir
 from tests import written_sets
 from tests.conftest import ROOT
+from tests.models import tpu_retinanet
 
 EXPERIMENT = "experiments/coco/aa_retinanet_50.yaml"
 SIZE = 64
@@ -34,7 +40,8 @@ class TwoBoxes:
     def __call__(self, images, training):
         assert images.shape == (1, SIZE, SIZE, 3)
 
-    def decode_predictions(self, outputs, images):
+    def decode_predictions(self, outputs, images, serving):
+        assert serving
         return {
             "boxes": np.array([[[0, 0, 32, 16], [16, 8, 64, 32], [-1] * 4]], "f"),
             "confidence": np.array([[0.25, 0.75, -1]], "f"),
@@ -71,25 +78,101 @@ def test_a_detector_reads_a_picture_with_its_aspect_ratio(detection, tmp_path):
     assert (picture[32:] == 128).all()
 
 
-def coco(kind, folder):
-    """The folder of a set, the real one where it is."""
-    if kind == "written":
-        written_sets.write(folder, "coco/2017", {"train": 4, "validation": 4})
+def test_the_best_epoch_is_that_of_the_largest_mAP_or_the_smallest_loss(detection):
+    """Without the decay of the weights, which is in `val_loss`."""
+    row = {"val_loss": 9.0, "val_box_loss": 0.01, "val_classification_loss": 0.25}
+    assert detection.score(row) == pytest.approx(-0.75)
+    assert detection.score({"loss": 9.0}) is None  # no validation split
+    experiment = config.load(ROOT / EXPERIMENT, ["train.measure_every=2"])
+    measured = dataclasses.replace(detection, experiment=experiment)
+    assert measured.score(row | {"val_mAP": 0.3}) == 0.3
+    assert measured.score(row) is None
+
+
+EXACT = """
+import: [tests.tasks.exact_detector]
+import_from: {root}
+name: exact_detector
+model: {{name: exact_detector, classes: 90, score: {score}, data_dir: {data_dir}}}
+data: {{name: coco/2017, batch_size: 5, image_size: {size}, data_dir: {data_dir}}}
+train:
+  epochs: 1
+  optimizer: {{name: sgd, learning_rate_per_256: 0.1}}
+  schedule: {{name: constant}}
+"""
+
+
+@pytest.fixture(scope="module")
+def exact_run(real_data_dir, tmp_path_factory):
+    """A function from a score to a run whose network is exact, and that sure."""
+
+    def write(score):
+        folder = tmp_path_factory.mktemp("exact")
+        options = {"score": score, "size": 128, "data_dir": real_data_dir}
+        path = folder / "exact_detector.yaml"
+        path.write_text(EXACT.format(root=ROOT, **options))
+        experiment = config.load(path)
+        workdir = WorkDir(folder)
+        task = find_task(experiment).open(experiment)
+        model = build_model(experiment, task.preprocessing.output_shape)
+        workdir.write_config(experiment)
+        workdir.write_model(model, task)
+        workdir.write_result({"metrics": {}})
         return folder
-    real = Path(os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared" / "tfds"))
-    if not (real / "coco").is_dir():
-        pytest.skip("the real COCO set is not on this machine")
-    return real
+
+    return write
+
+
+@pytest.mark.parametrize("score", [0.05, 0.45, 0.9])
+def test_exact_predictions_have_an_mAP_of_one(score, exact_run):
+    run = exact_run(score)
+    answer = CliRunner().invoke(cli, ["evaluate", str(run)])
+    assert answer.exit_code == 0, answer.output
+    metrics = json.loads((run / "result.json").read_text())["metrics"]["test"]
+    assert metrics["images"] == 32
+    assert metrics["mAP"] == pytest.approx(1, abs=1e-6)
+    assert "mAP 1.0000" in answer.output
+
+
+def test_no_object_of_the_sample_is_dropped_by_another(real_data_dir):
+    """What an mAP of one needs, whatever the network."""
+    source = data.open_source("coco/2017", real_data_dir)
+    preprocessing = data.DetectionPreprocessing(8, source.mean, source.std)
+    count = 0
+    batches = detection_batches.build_evaluation(
+        source, preprocessing, split="test", batch_size=1
+    )
+    for _, targets in batches.as_numpy_iterator():
+        kept = targets["classes"][0] >= 0
+        boxes, classes = targets["boxes"][0][kept], targets["classes"][0][kept]
+        overlaps = tpu_retinanet.overlaps(boxes, boxes) - np.eye(len(boxes))
+        same_class = classes[:, None] == classes
+        assert overlaps[same_class].max(initial=0) <= 0.5
+        assert len(boxes) <= 100
+        count += len(boxes)
+    assert count == 225
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["written", "real"])
-def test_every_command_works_on_a_finished_detector(kind, aa_keras, tmp_path):
+def test_every_command_works_on_a_finished_detector(kind, aa_keras, tmp_path, request):
     """Each command runs in a process that has not imported the network's class."""
     run, served = tmp_path / "run", tmp_path / "served"
-    settings = {"data.data_dir": coco(kind, tmp_path / "set"), "data.image_size": SIZE}
+    if kind == "written":
+        data_dir = tmp_path / "set"
+        written_sets.write(data_dir, "coco/2017", {"train": 4, "validation": 4})
+    else:
+        data_dir = request.getfixturevalue("real_data_dir")
+    settings = {"data.data_dir": data_dir, "data.image_size": SIZE}
+    settings |= {"data.validation_examples": 2, "train.measure_every": 5}
     pairs = [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]
     aa_keras("train", EXPERIMENT, "--workdir", run, "--smoke", *pairs)
+    assert json.loads((run / "result.json").read_text())["best_epoch"] == 1
+    with (run / "metrics.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert "val_mAP" in row  # of the last epoch, too
+    losses = 50 * float(row["val_box_loss"]) + float(row["val_classification_loss"])
+    assert 0 < losses < float(row["val_loss"])  # which has the decay
     picture = tmp_path / "wide.png"
     pixels = np.full((40, 90, 3), 100, np.uint8)
     Image.fromarray(pixels).save(picture)

@@ -1,5 +1,7 @@
 """What happens at the edges of an epoch, on models of a few numbers."""
 
+import csv
+
 import keras
 import numpy as np
 import pytest
@@ -8,6 +10,7 @@ from aa_keras import checkpoints
 from aa_keras.training.averaging import Average
 from aa_keras.training.callbacks import (
     EpochSeeds,
+    Measure,
     NonFiniteLoss,
     RunState,
     StopOnNonFiniteLoss,
@@ -72,6 +75,20 @@ def best_epoch(workdir, model):
     model.load_weights(folder / checkpoints.WEIGHTS)
     assert checkpoints.read_state(folder)["epoch"] == float(model.layers[-1].bias[0])
     return checkpoints.read_state(folder)["epoch"]
+
+
+def test_only_measured_epochs_compete_for_the_best(tmp_path):
+    model, state = build_model(), run_state(tmp_path)
+    state.score = lambda row: row.get("val_mAP")
+    answers = iter([0.4, 0.2])
+    measure = Measure(lambda model: {"mAP": next(answers)}, {1, 3})
+    fit(model, measure, state, epochs=4, validation_data=(X, Y))
+    assert [row.get("val_mAP") for row in state.history] == [None, 0.4, None, 0.2]
+    assert state.best_epoch() == 2
+    with (tmp_path / "metrics.csv").open() as file:
+        table = list(csv.DictReader(file))
+    assert [row["val_mAP"] for row in table] == ["", "0.4", "", "0.2"]
+    assert all(float(row["val_loss"]) > 0 for row in table)
 
 
 def test_the_best_checkpoint_is_kept_apart_and_stays_so_after_a_resume(tmp_path):

@@ -48,6 +48,27 @@ def test_numbers_that_do_not_divide_each_other(overrides, num_replicas, message)
         plan(*overrides, num_replicas=num_replicas)
 
 
+@pytest.mark.parametrize(
+    ("experiment", "overrides", "message"),
+    [
+        (PLAIN, [], "received 5; allowed: 0 for classification"),
+        (
+            "experiments/coco/retinanet_50.yaml",
+            ["data.batch_size=4"],
+            "received 5; allowed: 0 without a validation split; data.validation_ex",
+        ),
+    ],
+)
+def test_what_cannot_be_measured_while_training(
+    experiment, overrides, message, real_data_dir
+):
+    overrides += [f"data.data_dir={real_data_dir}"] if "coco" in experiment else []
+    experiment = load("train.measure_every=5", *overrides, experiment=experiment)
+    task = find_task(experiment).open(experiment)
+    with pytest.raises(ValueError, match=message):
+        make_plan(task)
+
+
 def test_a_folder_of_another_configuration_is_refused_with_the_keys(uninterrupted):
     settings = [f"{key}={value}" for key, value in SETTINGS.items()]
     other = load(*settings, "train.seed=8", "data.augmentation=none")
