@@ -206,7 +206,7 @@ def groups_as_markdown(groups) -> str:
             "epochs": group.epochs,
             "seeds": len(group.scores),
             "split": group.split,
-            "top-1": _spread(group.scores),
+            "accuracy": _spread(group.scores),
             "against": group.baseline or "",
             "difference": _difference(group.difference),
         }
