@@ -6,8 +6,10 @@ square of the map.
 """
 
 import base64
+import hashlib
 import io
 import json
+import re
 from importlib import resources
 from pathlib import Path
 
@@ -65,9 +67,18 @@ def write_attention_page(
         ],
     }
     template = resources.files(__package__).joinpath("page.html").read_text("utf-8")
-    # "</" would end the script element that holds the data.
-    text = template.replace("__DATA__", json.dumps(data).replace("</", "<\\/"))
+    # "</" would end the script element that holds the data, "<!--" hide its end.
+    values = {"DATA": json.dumps(data).replace("<", "\\u003c")}
+    # The browser runs and applies what has these hashes, and nothing that a title adds.
+    values |= {tag.upper(): _content_hash(template, tag) for tag in ("style", "script")}
+    text = re.sub("__([A-Z]+)__", lambda match: values[match[1]], template)
     Path(path).write_text(text, encoding="utf-8")
+
+
+def _content_hash(page, tag):
+    (content,) = re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.DOTALL)
+    digest = hashlib.sha256(content.encode("utf-8")).digest()
+    return f"sha256-{base64.b64encode(digest).decode('ascii')}"
 
 
 def _layer(name, layer):
