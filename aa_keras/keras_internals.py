@@ -51,6 +51,26 @@ def sum_gradients_outside(optimizer) -> None:
     inner._all_reduce_sum_gradients = list
 
 
+def custom_gradient(function):
+    """`ops.custom_gradient` of attention, with a message of its own in forward mode.
+
+    JAX derives no forward mode from a gradient, and does not say what to do instead.
+    """
+    inner = ops.custom_gradient(function)
+
+    def call(*args):
+        try:
+            return inner(*args)
+        except TypeError as error:
+            if "(jvp)" not in str(error):
+                raise
+            raise TypeError(
+                "JAX's forward mode (jvp) needs attention with implementation='listing'"
+            ) from error
+
+    return call
+
+
 def stack_of_calls(function, count, like, in_flight=1):
     """Stacks what a function returns for 0, 1, ... count - 1.
 
