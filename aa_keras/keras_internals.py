@@ -1,7 +1,11 @@
 """Every private name of Keras that the package uses, each with its reason.
 
 Keras may change these in any release. tests/test_keras_internals.py fails when it does.
+Layers and models name no backend; what differs between backends is here too.
 """
+
+import keras
+from keras import ops
 
 
 def sublayers(layer, recursive=False) -> list:
@@ -45,6 +49,75 @@ def sum_gradients_outside(optimizer) -> None:
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
     inner._all_reduce_sum_gradients = list
+
+
+def custom_gradient(function):
+    """`ops.custom_gradient` of attention, with a message of its own in forward mode.
+
+    JAX derives no forward mode from a gradient, and does not say what to do instead.
+    """
+    inner = ops.custom_gradient(function)
+
+    def call(*args):
+        try:
+            return inner(*args)
+        except TypeError as error:
+            if "(jvp)" not in str(error):
+                raise
+            raise TypeError(
+                "JAX's forward mode (jvp) needs attention with implementation='listing'"
+            ) from error
+
+    return call
+
+
+def stack_of_calls(function, count, like, in_flight=1):
+    """Stacks what a function returns for 0, 1, ... count - 1.
+
+    On TensorFlow `ops.scan` stores its carry with the shape of the first one, and ONNX
+    has no sequences of tensors whose shape is open. This loop has no carry.
+
+    Args:
+        function: callable from a scalar integer tensor to a structure of tensors.
+        count: int or scalar tensor.
+        like: structure of tensors of the dtypes and shapes of one result.
+        in_flight: int, the most calls computed, and in memory, at once.
+
+    Returns:
+        The structure with tensors (count, *shape).
+    """
+    if keras.backend.backend() != "tensorflow":
+
+        def step(_, index):
+            result = function(index)
+            return result, result
+
+        carry = keras.tree.map_structure(ops.zeros_like, like)
+        _, results = ops.scan(step, carry, ops.arange(count), unroll=in_flight)
+        return results
+
+    import tensorflow as tf
+
+    shapes = keras.tree.flatten(like)
+    arrays = [tf.TensorArray(x.dtype, count, infer_shape=False) for x in shapes]
+
+    def body(index, arrays):
+        results = keras.tree.flatten(function(index))
+        return index + 1, [
+            array.write(index, result)
+            for array, result in zip(arrays, results, strict=True)
+        ]
+
+    _, arrays = tf.while_loop(
+        lambda index, _: index < count,
+        body,
+        (0, arrays),
+        parallel_iterations=in_flight,
+    )
+    results = [array.stack() for array in arrays]
+    for result, x in zip(results, shapes, strict=True):
+        result.set_shape((tf.get_static_value(count), *x.shape))
+    return keras.tree.pack_sequence_as(like, results)
 
 
 class SeededLayer:

@@ -81,7 +81,11 @@ def ask_onnx(folder, inputs, images):
 
 
 def write_litert(folder, job):
-    return _convert(job, "litert", folder / "model.tflite")
+    from aa_keras import layers
+
+    # LiteRT has no equivalent for all operations of the fused form.
+    with layers.use_implementation(job.model, "listing"):
+        return _convert(job, "litert", folder / "model.tflite")
 
 
 def ask_litert(folder, inputs, images):
@@ -95,8 +99,6 @@ def _convert(job, name, file):
     """Writes a network from float inputs to its one output, without decoding."""
     import keras
 
-    from aa_keras import layers
-
     if len(job.expected) != 1:
         raise ValueError(
             f"format: received {name!r}; allowed for {job.task.preprocessing.task}: "
@@ -109,11 +111,9 @@ def _convert(job, name, file):
         shape=(None, *shape), dtype="float32", name="inputs"
     )
     try:
-        # Converters have no equivalent for the loops and gradient of the fused form.
-        with layers.use_implementation(job.model, "listing"):
-            named.export(
-                str(file), format=name, verbose=False, input_signature=[specification]
-            )
+        named.export(
+            str(file), format=name, verbose=False, input_signature=[specification]
+        )
     except OSError:
         raise
     except Exception as error:  # converters raise any type

@@ -243,7 +243,7 @@ class AugmentedConv2D(AugmentedConv):
         implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
             with height times width and not with its square), or `"auto"`, which
             selects the fused one for maps. Defaults to `"auto"`. Three things need
-            `"listing"`: JAX's forward mode (`jax.jvp`), `model.export` to ONNX, and
+            `"listing"`: JAX's forward mode (`jax.jvp`), `model.export` to LiteRT, and
             `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
             last one; `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in
             the environment, also helps. `use_implementation` switches a whole model.

@@ -5,6 +5,7 @@ As a program it compares a few layers on the backend named by KERAS_BACKEND.
 
 import keras
 import numpy as np
+import pytest
 from keras import ops
 
 from aa_keras.layers import (
@@ -15,6 +16,7 @@ from aa_keras.layers import (
 )
 from aa_keras.layers.attention.listing import listing_attention
 from tests import reference
+from tests.layers import test_compared_mechanisms as compared
 
 CASES = {
     "plain": {},
@@ -117,13 +119,15 @@ def compare(arguments, size=(7, 5), implementation="fused", batch=2, channels=4)
     kind = {1: AugmentedConv1D, 2: AugmentedConv2D}[len(size)]
     layer = kind(**(DEFAULTS | arguments), implementation=implementation)
     first = layer.data_format == "channels_first"
-    x = draw((batch, channels, *size) if first else (batch, *size, channels))
+    shape = (batch, channels, *size) if first else (batch, *size, channels)
+    x = draw(shape, dtype=layer.dtype)
+    tolerance = {"float32": 1e-5, "float64": 1e-12}[layer.dtype]
     layer.build(x.shape)
     randomize(layer)
     expected, expected_scores = reference_of(layer, x)
     result = ops.convert_to_numpy(layer(x))
     assert result.shape == expected.shape == layer.compute_output_shape(x.shape)
-    np.testing.assert_allclose(result, expected, atol=1e-5, rtol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=tolerance, rtol=tolerance)
     if implementation == "listing":
         _, scores = layer(x, return_attention_scores=True)
         scores = ops.convert_to_numpy(scores)
@@ -131,18 +135,18 @@ def compare(arguments, size=(7, 5), implementation="fused", batch=2, channels=4)
     return layer
 
 
-def compare_fit(size, jit_compile="auto"):
+def compare_fit(size, jit_compile="auto", dtype="float32"):
     """Asserts that a step of `fit` moves every weight as the listing's does.
 
     The learning rate makes even the relative embeddings move far beyond rounding.
     """
-    layer = AugmentedConv2D(**DEFAULTS, implementation="fused")
-    model = keras.Sequential([keras.Input((*size, 3)), layer])
+    layer = AugmentedConv2D(**DEFAULTS, implementation="fused", dtype=dtype)
+    model = keras.Sequential([keras.Input((*size, 3), dtype=dtype), layer])
     twin = keras.models.clone_model(model)
     twin.layers[0].attention.implementation = "listing"
     before = model.get_weights()
     twin.set_weights(before)
-    x, y = draw((4, *size, 3)), draw((4, *size, 13), seed=9)
+    x, y = draw((4, *size, 3), 0, dtype), draw((4, *size, 13), 9, dtype)
     for network in (model, twin):
         network.compile(keras.optimizers.SGD(1e3), "mse", jit_compile=jit_compile)
         network.fit(x, y, batch_size=4, verbose=0)
@@ -168,6 +172,19 @@ def compare_recorded():
     )
 
 
+def compare_forward_mode():
+    """Asserts that JAX's forward mode names the implementation that has it."""
+    import jax
+
+    x = ops.convert_to_tensor(draw((1, 3, 2, 4)))
+    layer = AugmentedConv2D(**DEFAULTS, implementation="fused")
+    with pytest.raises(TypeError, match="attention with implementation='listing'"):
+        jax.jvp(layer, (x,), (x,))
+    layer.attention.implementation = "listing"
+    _, moved = jax.jvp(layer, (x,), (x,))
+    assert moved.any()
+
+
 if __name__ == "__main__":
     for case in CASES.values():
         for implementation in ("listing", "fused"):
@@ -178,4 +195,13 @@ if __name__ == "__main__":
     for size in ((7, 5), (48, 36)):
         compare_fit(size)
     compare_recorded()
+    for equation in compared.EQUATIONS:
+        equation(compared.image())
+    if keras.backend.backend() == "jax":
+        compare_forward_mode()
+    else:  # JAX has float64 only on request
+        for arguments in ({}, {"attention_downsampling": 2}):
+            for implementation in ("listing", "fused"):
+                compare(arguments | {"dtype": "float64"}, implementation=implementation)
+        compare_fit((7, 5), dtype="float64")
     print("agrees on", keras.backend.backend())

@@ -19,6 +19,7 @@ from aa_keras.layers import (
     SelfAttention1D,
     SelfAttention2D,
     SqueezeExcite,
+    resize_relative_embeddings,
 )
 from aa_keras.layers.attention import fused
 from aa_keras.layers.attention.listing import listing_attention
@@ -36,10 +37,10 @@ CASES = {
     "1d": (AugmentedConv1D, DEFAULTS, (5, 6)),
     "attention 2d": (SelfAttention2D, ATTENTION | FUSED, (5, 3, 6)),
     "attention 1d": (SelfAttention1D, ATTENTION, (5, 6)),
-    "se": (SqueezeExcite, {"ratio": 3}, (5, 3, 6)),
-    "ge": (GatherExcite, {}, (5, 3, 6)),
-    "bam": (BAM, {"ratio": 3}, (5, 3, 6)),
-    "cbam": (CBAM, {"ratio": 3}, (5, 3, 6)),
+    "se": (SqueezeExcite, {"squeezed_filters": 2, "use_bias": True}, (5, 3, 6)),
+    "ge": (GatherExcite, {"extent": 2}, (5, 3, 6)),
+    "bam": (BAM, {"ratio": 3, "dilation_rate": 2, "momentum": 0.5}, (5, 3, 6)),
+    "cbam": (CBAM, {"ratio": 3, "kernel_size": 3}, (5, 3, 6)),
     "gala": (GALA, {"ratio": 3}, (5, 3, 6)),
 }
 cases = pytest.mark.parametrize("case", CASES)
@@ -56,13 +57,44 @@ def built(case, **options):
 
 
 @cases
-def test_clone_and_float64(case):
+def test_a_frozen_layer_stays_frozen(case, tmp_path):
+    kind, arguments, shape = CASES[case]
+    constructed, before_build, after_build = (
+        kind(**arguments, trainable=trainable) for trainable in (False, True, True)
+    )
+    before_build.trainable = False
+    models = [
+        keras.Sequential([keras.Input(shape), layer, keras.layers.Dense(2)])
+        for layer in (constructed, before_build, after_build)
+    ]
+    num_trainable = len(after_build.trainable_weights)
+    after_build.trainable = False
+    models.append(keras.models.clone_model(models[2]))
+    if len(shape) == 3:
+        models.append(resize_relative_embeddings(models[2], (6, 4)))
+    models[2].save(tmp_path / "model.keras")
+    models.append(keras.saving.load_model(tmp_path / "model.keras"))
+    for model in models:
+        frozen, head = model.layers
+        assert len(head.trainable_weights) == 2
+        assert model.trainable_weights == head.trainable_weights
+        frozen.trainable = True
+        assert len(frozen.trainable_weights) == num_trainable
+        assert num_trainable > 0 or kind is GatherExcite
+
+
+@cases
+def test_saved_loaded_cloned_and_float64(case, tmp_path):
     layer, x = built(case, dtype="float64")
     model = keras.Sequential([keras.Input(x.shape[1:], dtype="float64"), layer])
+    model.save(tmp_path / "model.keras")
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     assert model(x).dtype == "float64"
-    np.testing.assert_array_equal(clone(x), model(x))
+    assert CASES[case][1].keys() <= layer.get_config().keys()
+    for copy in (clone, keras.saving.load_model(tmp_path / "model.keras")):
+        np.testing.assert_array_equal(copy(x), model(x))
+        assert copy.layers[0].get_config() == layer.get_config()
     single = type(layer).from_config(layer.get_config() | {"dtype": "float32"})
     single.build(x.shape)
     single.set_weights(layer.get_weights())

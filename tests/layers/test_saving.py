@@ -9,14 +9,9 @@ import numpy as np
 import pytest
 
 from aa_keras.layers import (
-    BAM,
-    CBAM,
-    GALA,
     AugmentedConv1D,
     AugmentedConv2D,
     SelfAttention2D,
-    SqueezeExcite,
-    resize_relative_embeddings,
 )
 from tests.layers.comparison import DEFAULTS, draw, randomize
 
@@ -160,40 +155,6 @@ def test_a_subclass_with_a_weight_of_its_own(tmp_path):
     np.testing.assert_array_equal(
         smaller.layers[0].relative_height, layer.relative_height[2:-2]
     )
-
-
-FREEZABLE = LAYERS | {
-    "se": (SqueezeExcite, {"ratio": 3}, (7, 5, 12)),
-    "cbam": (CBAM, {"ratio": 3}, (7, 5, 12)),
-    "gala": (GALA, {"ratio": 3}, (7, 5, 12)),
-    "bam": (BAM, {"ratio": 3}, (7, 5, 12)),
-}
-
-
-@pytest.mark.parametrize("case", FREEZABLE)
-def test_a_frozen_layer_stays_frozen(case, tmp_path):
-    kind, arguments, shape = FREEZABLE[case]
-    constructed, before_build, after_build = (
-        kind(**arguments, trainable=trainable) for trainable in (False, True, True)
-    )
-    before_build.trainable = False
-    models = [
-        keras.Sequential([keras.Input(shape), layer, keras.layers.Dense(2)])
-        for layer in (constructed, before_build, after_build)
-    ]
-    num_trainable = len(after_build.trainable_weights)
-    after_build.trainable = False
-    models.append(keras.models.clone_model(models[2]))
-    if len(shape) == 3:
-        models.append(resize_relative_embeddings(models[2], (6, 4)))
-    models[2].save(tmp_path / "model.keras")
-    models.append(keras.saving.load_model(tmp_path / "model.keras"))
-    for model in models:
-        frozen, head = model.layers
-        assert len(head.trainable_weights) == 2
-        assert model.trainable_weights == head.trainable_weights
-        frozen.trainable = True
-        assert len(frozen.trainable_weights) == num_trainable > 0
 
 
 LOAD = """

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from keras import ops
 
+from aa_keras.keras_internals import custom_gradient
 from aa_keras.layers.attention.tiling import Parts, map_blocks, plan_grid
 
 # Upper bounds for the logits of a block and for the relative terms of a chunk of
@@ -61,7 +62,7 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
     chunks = plan_grid(num_maps, height, chunk_rows)
     blocks = plan_grid(chunks.maps, chunks.rows, block_rows)
 
-    @ops.custom_gradient
+    @custom_gradient
     def attend(q, k, v, *windows):
         parts = Parts((q,), (k, v), windows[: len(heights)], windows[len(heights) :])
         like = Parts((ops.reshape(v, (num_maps, height, width, value_depth)),))
@@ -116,7 +117,7 @@ def _attend_chunk(parts, form, blocks):
     like = Parts((q[..., :1] * v[:, :1, None],))  # (m, h, W, V)
 
     def block(parts):
-        output = ops.matmul(_scores(parts, form), parts.keys[1])
+        output = _scores(parts, form) @ parts.keys[1]
         return Parts((_unflat(output, parts.queries[0]),))
 
     return map_blocks(block, _with_terms(parts, form), like, blocks, BLOCKS_IN_FLIGHT)
@@ -145,7 +146,7 @@ def _with_terms(parts, form):
 def _scores(parts, form):
     """Softmax (m, Q, HW) over the keys of a block."""
     (q, *terms), (k, _), *_ = parts
-    logits = ops.matmul(_flat(q), ops.swapaxes(k, 1, 2))
+    logits = _flat(q) @ ops.swapaxes(k, 1, 2)
     if terms:
         logits = _add_terms(logits, [_flat(term) for term in terms], form)
     return ops.softmax(logits)
@@ -207,11 +208,11 @@ def _gradient_of_block(parts, form):
     (upstream, *queries), (k, v_transposed), *_ = parts
     p = _scores(Parts(queries, parts.keys), form)
     upstream, q = _flat(upstream), _flat(queries[0])
-    dlogits = p * ops.matmul(upstream, v_transposed)
+    dlogits = p * (upstream @ v_transposed)
     # As (few, queries) x (queries, keys): no large matrix is transposed.
-    dk = ops.matmul(_transpose_over_ones(q), dlogits)
-    dv = ops.matmul(ops.swapaxes(upstream, 1, 2), p)
-    results = [ops.matmul(dlogits, k)]
+    dk = _transpose_over_ones(q) @ dlogits
+    dv = ops.swapaxes(upstream, 1, 2) @ p
+    results = [dlogits @ k]
     if len(queries) > 1:
         dlogits = ops.reshape(dlogits, (*ops.shape(dlogits)[:2], *form.size))
         if form.has_rows:
@@ -227,7 +228,7 @@ def _sum_of_products(dterm, q, axis):
     q = ops.reshape(ops.moveaxis(q, (axis, 3), (0, 1)), (length, depth, -1))
     dterm = ops.moveaxis(dterm, axis, 0)
     dterm = ops.reshape(dterm, (length, -1, ops.shape(dterm)[-1]))
-    return ops.swapaxes(ops.matmul(q, dterm), 1, 2)
+    return ops.swapaxes(q @ dterm, 1, 2)
 
 
 def _flat(x):

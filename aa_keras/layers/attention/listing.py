@@ -2,6 +2,8 @@
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head. A position is `row * W + column`; HW positions are queries and keys.
+Products are `@` in all of this package: Keras' own function computes those of float64
+in float32 on torch.
 """
 
 import math
@@ -37,6 +39,6 @@ def listing_attention(q, k, v, size, tables):
     """
     # The scaled queries enter the relative logits too: (QK^T + S_H + S_W) / sqrt(D).
     q = q * q.shape[-1] ** -0.5
-    logits = ops.matmul(q, ops.swapaxes(k, 2, 3)) + relative_logits(q, size, tables)
+    logits = q @ ops.swapaxes(k, 2, 3) + relative_logits(q, size, tables)
     scores = ops.softmax(logits)
-    return ops.matmul(scores, v), scores
+    return scores @ v, scores

@@ -50,7 +50,7 @@ def fit_table(table, length, on_larger="raise"):
     scale = ops.minimum(ops.cast(built - 1, dtype) / ends, 1)
     matrix = interpolation_matrix(distances * scale + (built - 1), num_rows)
     table = ops.convert_to_tensor(table)
-    return ops.matmul(ops.cast(matrix, table.dtype), table)
+    return ops.cast(matrix, table.dtype) @ table
 
 
 def pool(x, strides, mask=None):
@@ -113,7 +113,10 @@ def undo_halving(x, size, strides):
         coordinates = positions / (2 * stride)
         coordinates = ops.clip(coordinates, 0, ops.cast(num_cells - 1, dtype))
         matrix = ops.cast(interpolation_matrix(coordinates, num_cells), x.dtype)
-        x = ops.moveaxis(ops.tensordot(matrix, x, axes=((1,), (axis,))), 0, axis)
+        x = ops.moveaxis(x, axis, 0)
+        _, *shape = ops.shape(x)
+        x = ops.reshape(matrix @ ops.reshape(x, (num_cells, -1)), (-1, *shape))
+        x = ops.moveaxis(x, 0, axis)
     return x
 
 

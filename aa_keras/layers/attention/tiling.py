@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from keras import ops
 
+from aa_keras.keras_internals import stack_of_calls
+
 
 class Parts(NamedTuple):
     """Arguments or results of a function of many maps, by how they are cut."""
@@ -56,15 +58,8 @@ def map_blocks(function, parts, like, grid, in_flight=1) -> Parts:
     if isinstance(count, int) and count <= (4 if in_flight > 1 else 1):
         return _join(_stack([call(index) for index in range(count)]), grid)
 
-    # `ops.map` keeps ten blocks in flight on TensorFlow, which no cache holds. The
-    # carry of the scan has the shapes of the results and is not read.
-    def step(_, index):
-        results = call(index)
-        return results, results
-
-    carry = _apply(_take(_cut(like, grid), 0, 0, 0), *4 * [ops.zeros_like])
-    _, results = ops.scan(step, carry, ops.arange(count), unroll=in_flight)
-    return _join(results, grid)
+    like = _take(_cut(like, grid), 0, 0, 0)
+    return _join(stack_of_calls(call, count, like, in_flight), grid)
 
 
 def _apply(parts, queries, keys, rows, whole=lambda x: x):
