@@ -106,6 +106,14 @@ def test_no_two_modules_share_a_name():
     assert [name for name, count in names.items() if count > 1] == []
 
 
+def test_no_module_hides_a_function_that_is_imported_late():
+    # The import of a module sets its name in the package.
+    from aa_keras import models
+
+    hidden = [n for n in models.__all__ if (PACKAGE / "models" / f"{n}.py").exists()]
+    assert hidden == []
+
+
 def test_layers_and_models_run_on_every_backend_of_keras():
     for part in ("layers", "models", "counting.py"):
         path = PACKAGE / part

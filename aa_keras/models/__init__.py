@@ -9,7 +9,7 @@ from aa_keras.models import registry
 from aa_keras.models.registry import *  # noqa: F403
 
 _MODULES = {f"build_{name}": f"aa_keras.models.{name}" for name in registry.FAMILIES}
-_MODULES["feature_maps"] = "aa_keras.models.feature_maps"
+_MODULES["feature_maps"] = "aa_keras.models.backbones"
 
 __all__ = [*registry.__all__, *_MODULES]
 

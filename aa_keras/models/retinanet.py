@@ -18,7 +18,7 @@ from keras import layers, ops
 
 from aa_keras.models import anchors, detection_losses, spec
 from aa_keras.models.anchors import LEVELS
-from aa_keras.models.feature_maps import feature_maps
+from aa_keras.models.backbones import feature_maps
 from aa_keras.models.parts import (
     CLASSIFIER_INITIALIZER,
     batch_normalization,
