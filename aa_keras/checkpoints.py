@@ -15,7 +15,7 @@ import re
 import shutil
 from pathlib import Path
 
-from aa_keras.whole_writes import whole_folder
+from aa_keras.whole_writes import unused, whole_folder
 
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
 _NUMBER_SIZE = 4  # bytes; the optimiser's int64 counters fit into their headers
@@ -65,21 +65,38 @@ def restore(directory, model, configuration: str, report=print) -> dict | None:
 
     Returns the state that was saved with it, or `None` if there is no checkpoint.
     `configuration` is the digest of the run's. `report` is called with a line of text
-    for each damaged checkpoint and for the restored one.
+    for each damaged checkpoint, which is renamed, and for the restored one. `best` is
+    the last resort.
+
+    Raises:
+        ValueError: if there are checkpoints, but each is damaged, or the newest whole
+            one is of another configuration.
+        OSError: if a file is there, but the system cannot read it.
     """
-    for folder in reversed(list_checkpoints(directory)):
+    best = Path(directory) / BEST
+    found = [*([best] if best.exists() else []), *list_checkpoints(directory)]
+    damaged = []
+    for folder in reversed(found):
         state = read_state(folder)
         if state is None:
-            report(f"{folder} is damaged; using the one before")
+            damaged.append(folder)
             continue
         if state.get("configuration") != configuration:
             raise ValueError(
                 f"{folder}: received a checkpoint of another configuration; allowed: "
                 "checkpoints of this run; choose another --workdir"
             )
+        for other in damaged:
+            report(f"{other} is damaged; moved to {_set_aside(other)}")
         model.load_weights(folder / WEIGHTS)
         report(f"restored {folder}")
         return state
+    if damaged:
+        raise ValueError(
+            f"{directory}: all checkpoints are damaged: "
+            f"{', '.join(folder.name for folder in damaged)}; nothing was changed; "
+            "--restart keeps them in another folder and starts anew"
+        )
     return None
 
 
@@ -104,9 +121,22 @@ def read_state(folder, *, verify: bool = True) -> dict | None:
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         whole = state["sha256"] == _checksum(weights) if verify else weights.is_file()
-    except (OSError, ValueError, KeyError, TypeError):
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    except (ValueError, KeyError, TypeError):
+        return None
+    except OSError as error:  # a permission or a lost server: it may be whole
+        raise OSError(
+            f"{error.filename or folder}: cannot be read: {_reason(error)}; nothing "
+            "was changed"
+        ) from error
     return state if whole else None
+
+
+def _set_aside(folder):
+    """Renames a damaged checkpoint to a name that no run uses, and returns it."""
+    aside = unused(folder.with_name(f"damaged_{folder.name}"))
+    return folder.rename(aside)
 
 
 def _check_space(path, model):

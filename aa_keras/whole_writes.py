@@ -43,11 +43,28 @@ def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
         yield unfinished
         for content in filter(Path.is_file, unfinished.rglob("*")):
             _sync(content)
-        if replace:  # a folder has no atomic replacement: a kill here leaves none
-            shutil.rmtree(path, ignore_errors=True)
-        unfinished.rename(path)
+        if replace and path.exists():
+            # A folder has no atomic replacement: a kill between these leaves none, but
+            # never a half of one.
+            earlier = path.with_name(f".earlier-{path.name}")
+            shutil.rmtree(earlier, ignore_errors=True)
+            path.rename(earlier)
+            unfinished.rename(path)
+            shutil.rmtree(earlier, ignore_errors=True)
+        else:
+            unfinished.rename(path)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def unused(path) -> Path:
+    """Returns `path`, or where it exists the path with the first free number."""
+    path, number = Path(path), 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}_{number}")
+    return free
 
 
 def write_text(path, text: str) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aa_keras import config
-from aa_keras.whole_writes import locked, whole_file, write_json, write_text
+from aa_keras.whole_writes import locked, unused, whole_file, write_json, write_text
 
 if TYPE_CHECKING:
     from aa_keras.tasks import Task
@@ -56,6 +56,26 @@ class WorkDir:
             finally:
                 if is_new and list(self.path.iterdir()) == [self._lock]:
                     shutil.rmtree(self.path)
+
+    def set_aside(self) -> Path | None:
+        """Moves all that an earlier run left into a folder `earlier` of this one.
+
+        Returns:
+            That folder, `earlier_2` if there is one already; `None` with nothing to
+            move.
+        """
+        left = [
+            path
+            for path in self.path.iterdir()
+            if path != self._lock and not path.name.startswith("earlier")
+        ]
+        if not left:
+            return None
+        folder = unused(self.path / "earlier")
+        folder.mkdir()
+        for path in left:
+            path.rename(folder / path.name)
+        return folder
 
     def refuse_other(self, experiment: config.Experiment) -> None:
         """Raises ValueError if the folder belongs to another configuration."""

@@ -20,7 +20,7 @@ from aa_keras.training.steps import build_metrics, prepare_steps
 from aa_keras.workdir import WorkDir
 
 
-def train(experiment, workdir, report=print) -> dict:
+def train(experiment, workdir, report=print, *, restart=False) -> dict:
     """Trains an experiment, or resumes where an earlier call was interrupted.
 
     Args:
@@ -28,13 +28,16 @@ def train(experiment, workdir, report=print) -> dict:
         workdir: the folder of the run, created if it does not exist. With several
             workers only the chief reads and writes it.
         report: callable, called with each line for the console. Defaults to `print`.
+        restart: bool, whether to start anew and to move what an earlier run left into
+            a folder `earlier`. Defaults to `False`.
 
     Returns:
         The content of `result.json`: metrics, costs and provenance.
 
     Raises:
         ValueError: if the network cannot be built, the data set is missing, or the work
-            directory is locked or belongs to another configuration.
+            directory is locked, belongs to another configuration or has only damaged
+            checkpoints.
         OSError: if the work directory cannot be written.
         RuntimeError: if the loss is not finite, or another worker is lost.
     """
@@ -47,6 +50,9 @@ def train(experiment, workdir, report=print) -> dict:
     with distribution.lost_workers_named(strategy), locked:
         result = None
         if chief:
+            earlier = workdir.set_aside() if restart else None
+            if earlier:
+                report(f"moved the earlier run to {earlier}")
             workdir.refuse_other(experiment)
             result = workdir.read_result()
         result = distribution.share_result(strategy, result)

@@ -111,7 +111,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     unfinished.mkdir()
     (unfinished / "state.weights.h5").write_bytes(b"half")
     output = run(workdir)
-    assert "epoch_0004 is damaged; using the one before" in output
+    assert "epoch_0004 is damaged; moved to" in output
     assert "resuming after epoch 3 of 4" in output
     processes.assert_identical(uninterrupted[0], workdir)
 
