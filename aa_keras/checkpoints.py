@@ -1,7 +1,7 @@
 """Checkpoints that are whole or not there, with everything that a run needs to resume.
 
 A checkpoint is a folder `epoch_0007` of the weights and optimiser in one file, and of
-the run's state with that file's checksum in another. `best` is a copy of the best one.
+the run's state with the checksum of both in another. `best` is a copy of the best one.
 
 Keras' BackupAndRestore overwrites in place and restores only the epoch. Its
 OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
@@ -32,7 +32,8 @@ def save(directory, epoch: int, model, state: dict) -> None:
         with whole_folder(_folder(directory, epoch), replace=True) as folder:
             _check_space(folder / WEIGHTS, model)
             model.save_weights(folder / WEIGHTS)
-            state = {**state, "epoch": epoch, "sha256": _checksum(folder / WEIGHTS)}
+            state = {**state, "epoch": epoch}
+            state["sha256"] = _checksum(folder / WEIGHTS, state)
             (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     except (OSError, RuntimeError) as error:  # h5py raises the latter
         raise OSError(
@@ -120,10 +121,15 @@ def read_state(folder, *, verify: bool = True) -> dict | None:
     weights = folder / WEIGHTS
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        whole = state["sha256"] == _checksum(weights) if verify else weights.is_file()
+        checksum = state.pop("sha256")
+        # Earlier versions took the weights' alone, which no new checkpoint equals.
+        if verify:
+            whole = checksum in (_checksum(weights, state), _checksum(weights))
+        else:
+            whole = weights.is_file()
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):  # no JSON, or no state
         return None
     except OSError as error:  # a permission or a lost server: it may be whole
         raise OSError(
@@ -154,9 +160,13 @@ def _folder(directory, epoch):
     return Path(directory) / f"epoch_{epoch:04d}"
 
 
-def _checksum(path):
+def _checksum(path, state=None):
+    """Returns the SHA-256 of the weights, followed by that of the state as JSON."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+    if state is not None:
+        digest.update(json.dumps(state).encode())
+    return digest.hexdigest()
 
 
 def _reason(error):

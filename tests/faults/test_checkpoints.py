@@ -56,10 +56,22 @@ def cut(folder):
     path.write_bytes(path.read_bytes()[:-1])
 
 
+def rewrite(path):
+    path.write_text(path.read_text().replace('"epoch": 4', '"epoch": 5'))
+
+
 # A fault, and the epoch from which the run goes on.
 FAULTS = {
     "nothing": (lambda folder: None, 4),
     "a bit of the weights": (lambda folder: damage(folder, "epoch_0004"), 3),
+    "a bit of the state": (
+        lambda folder: damage(folder, "epoch_0004", file=checkpoints.STATE),
+        3,
+    ),
+    "a number of the state": (
+        lambda folder: rewrite(folder / "epoch_0004" / checkpoints.STATE),
+        3,
+    ),
     "the end of the state": (cut, 3),
     "weights gone": (
         lambda folder: (folder / "epoch_0004" / checkpoints.WEIGHTS).unlink(),
