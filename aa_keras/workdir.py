@@ -82,13 +82,17 @@ class WorkDir:
         if not self.config.exists():
             return
         earlier = config.load(self.config)
-        differing = config.differences(earlier, experiment, ignore=config.PATH_KEYS)
+        changeable = config.changeable_keys(experiment)
+        differing = config.differences(earlier, experiment, ignore=changeable)
+        epochs = earlier.train.epochs, experiment.train.epochs
+        if epochs[1] < epochs[0]:
+            differing["train.epochs"] = epochs
         if differing:
             pairs = differing.items()
             changes = ", ".join(f"{k} ({a!r} there, {b!r} now)" for k, (a, b) in pairs)
             raise ValueError(
                 f"{self} belongs to a run of another configuration: {changes}; choose "
-                "another --workdir"
+                f"another --workdir; these may change: {', '.join(sorted(changeable))}"
             )
 
     def write_config(self, experiment: config.Experiment) -> None:

@@ -159,14 +159,26 @@ def differences(
     }
 
 
-def digest(experiment: Experiment) -> str:
-    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`.
+def changeable_keys(experiment: Experiment) -> frozenset[str]:
+    """Returns the keys that may have another value when a run is resumed.
+
+    `train.epochs` is one of them where the rate of a step does not depend on it.
+    """
+    schedule = experiment.train.schedule
+    final = getattr(schedule, "final_learning_rate_per_256", None)
+    fixed = schedule.name != "cosine" and final is None
+    others = {"train.distribution", *(["train.epochs"] if fixed else [])}
+    return PATH_KEYS | HOUSEKEEPING_KEYS | others
+
+
+def digest(experiment: Experiment, ignore: Iterable[str] = PATH_KEYS) -> str:
+    """Returns the SHA-256 hex digest of the configuration without the keys `ignore`.
 
     It excludes defaults, so that a new option does not change existing digests.
     """
     values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
     values["model.name"] = experiment.model.name
-    values = {k: v for k, v in values.items() if k not in PATH_KEYS}
+    values = {k: v for k, v in values.items() if k not in ignore}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 

@@ -55,6 +55,10 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
                 report(f"moved the earlier run to {earlier}")
             workdir.refuse_other(experiment)
             result = workdir.read_result()
+            more = not experiment.smoke and experiment.train.epochs
+            if result and result["epochs"] < more:
+                workdir.result.unlink()  # the run goes on
+                result = None
         result = distribution.share_result(strategy, result)
         if result:
             report(f"{workdir} is finished")
@@ -89,7 +93,7 @@ def _train(experiment, workdir, strategy, report):
     run_state = callbacks.RunState(
         workdir,
         average,
-        configuration=config.digest(experiment),
+        configuration=config.digest(experiment, config.changeable_keys(experiment)),
         process=provenance.describe_process(),
         score=task.score,
         keep=options.keep_checkpoints,
@@ -260,7 +264,7 @@ def finish(model, task, plan, workdir, run_state) -> dict:
             )
             for split in measured_splits(task)
         },
-        "configuration": run_state.configuration,
+        "configuration": config.digest(experiment),
         "processes": run_state.processes,
     }
     workdir.write_result(result)
