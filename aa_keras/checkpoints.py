@@ -2,6 +2,7 @@
 
 A checkpoint is a folder `epoch_0007` of the weights and optimiser in one file, and of
 the run's state with the checksum of both in another. `best` is a copy of the best one.
+`epoch_0007_step_120` comes 120 steps after the seventh epoch.
 
 Keras' BackupAndRestore overwrites in place and restores only the epoch. Its
 OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
@@ -20,24 +21,26 @@ from aa_keras.whole_writes import unused, whole_folder
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
 _NUMBER_SIZE = 4  # bytes; the optimiser's int64 counters fit into their headers
 _HEADER_SIZE = 4096  # bytes, more than HDF5 needs for one variable
-_NAME = re.compile(r"epoch_\d{4,}")
+_NAME = re.compile(r"epoch_(\d{4,})(?:_step_(\d+))?")
 
 
-def save(directory, epoch: int, model, state: dict) -> None:
+def save(directory, epoch: int, model, state: dict, step: int = 0) -> None:
     """Writes the checkpoint of model and optimiser after `epoch` finished epochs.
 
+    `step` is the number of steps of the next epoch that are done as well.
     `state` is a dict of plain data; its `configuration` is the digest of the run's.
     """
     try:
-        with whole_folder(_folder(directory, epoch), replace=True) as folder:
+        with whole_folder(_folder(directory, epoch, step), replace=True) as folder:
             _check_space(folder / WEIGHTS, model)
             model.save_weights(folder / WEIGHTS)
-            state = {**state, "epoch": epoch}
+            state = {**state, "epoch": epoch, "step": step}
             state["sha256"] = _checksum(folder / WEIGHTS, state)
             (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     except (OSError, RuntimeError) as error:  # h5py raises the latter
         raise OSError(
-            f"{directory}: the checkpoint of epoch {epoch} cannot be written: "
+            f"{directory}: the checkpoint of epoch {epoch + (step > 0)} cannot be "
+            f"written: "
             f"{_reason(error)}; earlier ones are intact, and the same command resumes "
             "from the newest"
         ) from error
@@ -61,13 +64,15 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
         ) from error
 
 
-def restore(directory, model, configuration: str, report=print) -> dict | None:
+def restore(
+    directory, model, configuration: str, report=print, *, inside_epochs=True
+) -> dict | None:
     """Loads the newest whole checkpoint into a model whose optimiser is built.
 
     Returns the state that was saved with it, or `None` if there is no checkpoint.
     `configuration` is the digest of the run's. `report` is called with a line of text
     for each damaged checkpoint, which is renamed, and for the restored one. `best` is
-    the last resort.
+    the last resort. Without `inside_epochs` only those at the end of an epoch count.
 
     Raises:
         ValueError: if there are checkpoints, but each is damaged, or the newest whole
@@ -75,7 +80,10 @@ def restore(directory, model, configuration: str, report=print) -> dict | None:
         OSError: if a file is there, but the system cannot read it.
     """
     best = Path(directory) / BEST
-    found = [*([best] if best.exists() else []), *list_checkpoints(directory)]
+    numbered = list_checkpoints(directory)
+    if not inside_epochs:
+        numbered = [folder for folder in numbered if _moment(folder)[1] == 0]
+    found = [*([best] if best.exists() else []), *numbered]
     damaged = []
     for folder in reversed(found):
         state = read_state(folder)
@@ -102,15 +110,21 @@ def restore(directory, model, configuration: str, report=print) -> dict | None:
 
 
 def prune(directory, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints."""
-    for folder in list_checkpoints(directory)[:-keep]:
+    """Removes all but the newest `keep` checkpoints of finished epochs.
+
+    Those inside an epoch go with its end; before that the newest `keep` stay.
+    """
+    found = list_checkpoints(directory)
+    finished = [folder for folder in found if _moment(folder)[1] == 0]
+    after = found[found.index(finished[-1]) + 1 :] if finished else found
+    for folder in set(found) - {*finished[-keep:], *after[-keep:]}:
         shutil.rmtree(folder)
 
 
 def list_checkpoints(directory) -> list[Path]:
     """Returns the checkpoint folders, oldest first."""
     found = [p for p in Path(directory).glob("epoch_*") if _NAME.fullmatch(p.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("epoch_")))
+    return sorted(found, key=_moment)
 
 
 def read_state(folder, *, verify: bool = True) -> dict | None:
@@ -156,8 +170,14 @@ def _check_space(path, model):
     path.write_bytes(bytes(size))
 
 
-def _folder(directory, epoch):
-    return Path(directory) / f"epoch_{epoch:04d}"
+def _folder(directory, epoch, step=0):
+    return Path(directory) / (f"epoch_{epoch:04d}" + (f"_step_{step}" if step else ""))
+
+
+def _moment(folder):
+    """Returns the finished epochs of a checkpoint, and the steps after them."""
+    match = _NAME.fullmatch(folder.name)
+    return int(match[1]), int(match[2] or 0)
 
 
 def _checksum(path, state=None):

@@ -91,6 +91,9 @@ def train(experiment, workdir, overrides, smoke, restart):
         from aa_keras import training
     try:
         result = training.train(loaded, workdir, click.echo, restart=restart)
+    except training.Interrupted as interrupted:
+        click.echo(interrupted)
+        sys.exit(interrupted.status)
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
@@ -106,7 +109,7 @@ def train(experiment, workdir, overrides, smoke, restart):
 )
 @click.option("--threads", type=click.IntRange(1), help="Of each; defaults to all.")
 @click.option(
-    "--until", type=ClockTime(), help="Stop each run at the end of its epoch then."
+    "--until", type=ClockTime(), help="Save and stop each run then, at its next step."
 )
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):

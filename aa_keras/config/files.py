@@ -20,7 +20,12 @@ PATH_KEYS = frozenset({"data.data_dir", "data.download", "import_from"})
 # Keys that change what a run stores, shows or costs, but not its result.
 HOUSEKEEPING_KEYS = frozenset(
     f"train.{k}"
-    for k in ("attention_maps_every", "keep_checkpoints", "steps_per_execution")
+    for k in (
+        "attention_maps_every",
+        "checkpoint_minutes",
+        "keep_checkpoints",
+        "steps_per_execution",
+    )
 )
 
 

@@ -13,11 +13,20 @@ class Console(keras.callbacks.Callback):
 
     Both show images per second of the epoch's training, without the first step, in
     which TensorFlow builds its graph, and the time left for the whole run. Earlier
-    processes finished `first_epoch` of all `epochs`. Call `close` at the end.
+    processes finished `first_epoch` of all `epochs` and `first_step` steps of the next.
+    Call `close` at the end.
     """
 
     def __init__(
-        self, report, *, batch_size, first_epoch, epochs, steps, clock=time.monotonic
+        self,
+        report,
+        *,
+        batch_size,
+        first_epoch,
+        epochs,
+        steps,
+        first_step=0,
+        clock=time.monotonic,
     ):
         super().__init__()
         self.report = report
@@ -25,6 +34,7 @@ class Console(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.epochs = epochs
         self.steps = steps
+        self.first_step = first_step
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(),
@@ -36,7 +46,8 @@ class Console(keras.callbacks.Callback):
             transient=True,
         )
         self._bars.disable = not self._bars.console.is_terminal
-        self._bars.add_task("run", total=(epochs - first_epoch) * steps, text="")
+        total = (epochs - first_epoch) * steps
+        self._bars.add_task("run", total=total, completed=first_step, text="")
         self._bars.add_task("epoch", total=steps, text="")
         self._run, self._epoch = self._bars.tasks
 
@@ -48,11 +59,16 @@ class Console(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = (epoch - self.first_epoch) * self.steps
-        self._bars.reset(self._epoch.id, description=self._title(epoch), text="")
+        self._done = self.first_step if epoch == self.first_epoch else 0
+        title = self._title(epoch)
+        self._bars.reset(
+            self._epoch.id, completed=self._done, description=title, text=""
+        )
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bars.update(self._run.id, completed=self._before + batch + 1)
-        self._bars.update(self._epoch.id, completed=batch + 1)
+        done = self._done + batch + 1
+        self._bars.update(self._run.id, completed=self._before + done)
+        self._bars.update(self._epoch.id, completed=done)
         loss = f"loss {(logs or {}).get('loss', 0.0):.4f}"
         self._bars.update(self._epoch.id, text="  ".join([loss, *self._speed()]))
 

@@ -1,20 +1,19 @@
 """`train`: from an experiment to a finished work directory."""
 
 import contextlib
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from aa_keras import config, models
 from aa_keras.counting import count
-from aa_keras.data.batches import check_num_batches
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
 from aa_keras.training import callbacks, distribution, normalization, provenance
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_weights
+from aa_keras.training.plan import check_rest, make_plan
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
 from aa_keras.workdir import WorkDir
@@ -39,7 +38,8 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
             directory is locked, belongs to another configuration or has only damaged
             checkpoints.
         OSError: if the work directory cannot be written.
-        RuntimeError: if the loss is not finite, or another worker is lost.
+        RuntimeError: if the loss is not finite, or another worker is lost. It is
+            `Interrupted` after SIGTERM or SIGUSR1, when the run is saved.
     """
     refuse_other_backend(experiment)
     workdir = WorkDir(workdir)
@@ -90,6 +90,9 @@ def _train(experiment, workdir, strategy, report):
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
         average = compile_model(model, task, plan, strategy)
+    # Elsewhere the state of a step is spread over processes or not in variables.
+    inside_epochs = strategy is None and keras.backend.backend() == "tensorflow"
+    inside_epochs = inside_epochs and not experiment.smoke
     run_state = callbacks.RunState(
         workdir,
         average,
@@ -97,23 +100,27 @@ def _train(experiment, workdir, strategy, report):
         process=provenance.describe_process(),
         score=task.score,
         keep=options.keep_checkpoints,
+        minutes=options.checkpoint_minutes if inside_epochs else None,
     )
+    if options.checkpoint_minutes and not inside_epochs:
+        report(
+            "train.checkpoint_minutes: this run saves at ends of epochs only, as it is "
+            "distributed, a smoke run or not on TensorFlow"
+        )
     if chief:
         workdir.write_config(experiment)
-        run_state.restore(model, report)
+        run_state.restore(model, report, inside_epochs=inside_epochs)
+        check_rest(plan, run_state.step, model.steps_per_execution)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
     resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
+    if run_state.step:
+        resuming += f", {run_state.step} of {plan.steps} steps of the next"
     anew = f"starting anew, {plan.epochs} epochs"
-    report(f"{experiment.name}: {resuming if first_epoch else anew}")
-    fit(model, task, plan, first_epoch, strategy, run_state, report)
+    is_new = first_epoch == run_state.step == 0
+    report(f"{experiment.name}: {anew if is_new else resuming}")
+    with run_state.signals if inside_epochs else contextlib.nullcontext():
+        fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
-
-
-class Plan(NamedTuple):
-    """The length of a run: all epochs, and the updates of the weights in an epoch."""
-
-    epochs: int
-    steps: int
 
 
 def measured_splits(task) -> list[str]:
@@ -128,29 +135,6 @@ def measured_splits(task) -> list[str]:
                 f"train.measure: received {split!r}; allowed: {', '.join(splits)}"
             )
     return [s for s in splits if s != "train"] if chosen is None else chosen
-
-
-def make_plan(task, num_replicas: int = 1) -> Plan:
-    """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
-    options, batch_size = task.experiment.train, task.experiment.data.batch_size
-    parts = options.accumulate_steps * num_replicas
-    if batch_size % parts:
-        raise ValueError(
-            f"data.batch_size: received {batch_size}; allowed: multiples of {parts} "
-            f"(train.accumulate_steps {options.accumulate_steps} times {num_replicas} "
-            "replicas)"
-        )
-    steps = check_num_batches(task.source, "train", batch_size)
-    if task.experiment.smoke:
-        return Plan(epochs=1, steps=2)
-    if steps % options.steps_per_execution:
-        # Keras would run into the next epoch's images to fill the last execution.
-        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
-        raise ValueError(
-            f"train.steps_per_execution: received {options.steps_per_execution}; "
-            f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
-        )
-    return Plan(options.epochs, steps)
 
 
 def compile_model(model, task, plan, strategy=None) -> Average:
@@ -190,15 +174,22 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
         return
-    training = task.build_training(range(first_epoch, plan.epochs))
+    step = run_state.step
+    parts = [(range(first_epoch, plan.epochs), 0)]
+    if step:  # Keras counts steps from 0: the rest of an epoch is a fit of its own
+        parts = [
+            (range(first_epoch, first_epoch + 1), step),
+            (range(first_epoch + 1, plan.epochs), 0),
+        ]
     validation = None
     if "validation" in task.source.num_examples:
         validation = _shorten(task.build_validation(), experiment)
-    if strategy:
-        build_metrics(model, training, strategy)
-    batch_size = experiment.data.batch_size
     console = Console(
-        report, batch_size=batch_size, first_epoch=first_epoch, **plan._asdict()
+        report,
+        batch_size=experiment.data.batch_size,
+        first_epoch=first_epoch,
+        first_step=step,
+        **plan._asdict(),
     )
     watching = [
         callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
@@ -214,16 +205,24 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             *attention_pictures(model, task, plan, log_dir / "attention"),
         ]
     with contextlib.closing(console):
-        model.fit(
-            training.repeat() if experiment.smoke else training,
-            validation_data=validation,
-            shuffle=False,  # the data set does it
-            initial_epoch=first_epoch,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps,
-            verbose=0,
-            callbacks=watching,
-        )
+        for epochs, first_batch in parts:
+            if not epochs:
+                continue
+            training = task.build_training(epochs, first_batch=first_batch)
+            if strategy:
+                build_metrics(model, training, strategy)
+            if first_batch:  # makes the variables of metrics, which get their values
+                model.evaluate(training.take(model.steps_per_execution), verbose=0)
+            model.fit(
+                training.repeat() if experiment.smoke else training,
+                validation_data=validation,
+                shuffle=False,  # the data set does it
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                steps_per_epoch=plan.steps - first_batch,
+                verbose=0,
+                callbacks=watching,
+            )
 
 
 def attention_pictures(model, task, plan, log_dir) -> list:
