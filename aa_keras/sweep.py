@@ -4,7 +4,6 @@ Each run is an `aa-keras train` in a process of its own. A run that was interrup
 resumes, a finished one is left out, so that the same command continues a sweep.
 """
 
-import csv
 import datetime
 import os
 import signal
@@ -39,13 +38,6 @@ class Run(NamedTuple):
     @property
     def log(self) -> Path:
         return self.workdir.path.with_suffix(".log")
-
-    def history(self) -> list[dict[str, str]]:
-        """Returns the rows of `metrics.csv`, one for each finished epoch."""
-        if not self.workdir.metrics.exists():
-            return []
-        with open(self.workdir.metrics, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
 
     def is_finished(self) -> bool:
         return self.workdir.result.exists()
@@ -114,7 +106,7 @@ def sweep(
                         process.terminate()
             while waiting and len(training) < jobs:
                 run = waiting.pop(0)
-                report(f"{run.title}: from epoch {len(run.history()) + 1}")
+                report(f"{run.title}: from epoch {len(run.workdir.read_history()) + 1}")
                 training[run] = _start(run, threads, overrides)
             time.sleep(POLL_SECONDS)
             for run, process in list(training.items()):
@@ -170,7 +162,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Returns a row for each run: its epochs, its score and the time that it needs."""
     rows, speeds = [], _speeds(runs)
     for run in runs:
-        history = run.history()
+        history = run.workdir.read_history()
         last = history[-1] if history else {}
         needed = (run.epochs - len(history)) * speeds[run.name]
         rows.append(
@@ -190,7 +182,7 @@ def time_left(runs: Sequence[Run], jobs: int) -> str:
     """Returns how many runs are finished, and the time for the others, as one line."""
     speeds = _speeds(runs)
     seconds = sum(
-        (run.epochs - len(run.history())) * speeds[run.name]
+        (run.epochs - len(run.workdir.read_history())) * speeds[run.name]
         for run in runs
         if not run.is_finished()
     )
@@ -203,7 +195,7 @@ def _speeds(runs):
     """The seconds of an epoch by the name of the experiment; others' where unknown."""
     totals: dict[str, list[float]] = {}
     for run in runs:
-        history = run.history()
+        history = run.workdir.read_history()
         if history:
             total = totals.setdefault(run.name, [0.0, 0])
             total[0] += float(history[-1]["seconds"])

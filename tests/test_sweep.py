@@ -50,7 +50,7 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     lines, soon = [], datetime.datetime.now() + datetime.timedelta(seconds=12)
     options = {"jobs": 2, "threads": 1, "overrides": ["train.epochs=40"]}
     assert sweep.sweep(runs, until=soon, report=lines.append, **options) == []
-    done = [len(run.history()) for run in runs]
+    done = [len(run.workdir.read_history()) for run in runs]
     assert max(done) < 40
     assert not any(run.is_finished() for run in runs)
     stopped = [re.search(r"by SIGTERM after epoch (\d+)", line) for line in lines]
