@@ -53,8 +53,11 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     done = [len(run.workdir.read_history()) for run in runs]
     assert max(done) < 40
     assert not any(run.is_finished() for run in runs)
-    stopped = [re.search(r"by SIGTERM after epoch (\d+)", line) for line in lines]
-    assert sorted(int(match[1]) for match in stopped if match) == sorted(done)
+    stopped = [line for line in lines if ": stopped: " in line]
+    assert len(stopped) == 2
+    # On a slow machine a run may not have begun to train.
+    saved = re.findall(r"SIGTERM after epoch (\d+)", "\n".join(stopped))
+    assert sorted(map(int, saved)) == sorted(done)[2 - len(saved) :]
 
     # The same command in a terminal, with a file that fails beside it.
     wrong = tmp_path / "wrong.yaml"

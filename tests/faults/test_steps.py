@@ -163,7 +163,11 @@ def test_a_run_that_is_asked_to_stop_ends_with_the_same_bits(
 @pytest.mark.slow
 def test_a_run_killed_inside_an_epoch_goes_on_from_its_last_step(tmp_path):
     """With executions of two steps, in two parts each."""
-    settings = {"train.steps_per_execution": "2", "train.accumulate_steps": "2"}
+    settings = {
+        "data.batch_size": "60",  # 20 steps
+        "train.steps_per_execution": "2",
+        "train.accumulate_steps": "2",
+    }
     processes.run(tmp_path / "whole", settings)
     workdir, every_step = tmp_path / "run", {"train.checkpoint_minutes": "1.0e-6"}
 

@@ -54,6 +54,7 @@ CONTENTS = {
     "a mapping": lambda content: b"{}",
     "a number": lambda content: b"1e999",
     "null": lambda content: b"null",
+    "brackets": lambda content: 100_000 * b"[",
     "cut": lambda content: content[: len(content) // 2],
     "no text": lambda content: b"\xff\x00" * (len(content) // 2),
     "words": lambda content: b"hello",
