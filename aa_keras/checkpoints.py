@@ -82,7 +82,9 @@ def restore(
     best = Path(directory) / BEST
     numbered = list_checkpoints(directory)
     if not inside_epochs:
-        numbered = [folder for folder in numbered if _moment(folder)[1] == 0]
+        every, numbered = numbered, [p for p in numbered if _moment(p)[1] == 0]
+        if every and every[-1] not in numbered:
+            report(f"{every[-1]} is left out: this run resumes at the end of an epoch")
     found = [*([best] if best.exists() else []), *numbered]
     damaged = []
     for folder in reversed(found):

@@ -124,6 +124,14 @@ def test_a_second_damage_does_not_overwrite_the_first(folder, model):
     assert {"epoch_0004", "damaged_epoch_0004", "damaged_epoch_0004_2"} <= names
 
 
+def test_a_distributed_run_resumes_at_the_end_of_an_epoch(folder, model):
+    checkpoints.save(folder, EPOCHS, model, {"configuration": "this"}, step=7)
+    lines, here = [], (folder, model, "this")
+    assert checkpoints.restore(*here, [].append)["step"] == 7
+    assert checkpoints.restore(*here, lines.append, inside_epochs=False)["step"] == 0
+    assert "epoch_0004_step_7 is left out" in lines[0]
+
+
 @pytest.mark.parametrize("file", [checkpoints.WEIGHTS, checkpoints.STATE])
 def test_what_the_system_cannot_read_is_not_damaged(file, folder, model):
     path = folder / "epoch_0004" / file
