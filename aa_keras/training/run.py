@@ -108,9 +108,9 @@ def _train(experiment, workdir, strategy, report):
             "distributed, a smoke run or not on TensorFlow"
         )
     if chief:
-        workdir.write_config(experiment)
         run_state.restore(model, report, inside_epochs=inside_epochs)
         check_rest(plan, run_state.step, model.steps_per_execution)
+        workdir.write_config(experiment)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
     resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
     if run_state.step:

@@ -3,6 +3,7 @@
 import pytest
 
 from aa_keras import config
+from aa_keras.training.plan import Plan, check_rest
 from aa_keras.workdir import WorkDir
 from tests.training import processes
 
@@ -53,6 +54,13 @@ def test_only_what_changes_no_step_may_change(first, change, allowed, tmp_path):
         (key,) = change
         with pytest.raises(ValueError, match=rf"another configuration: {key}.* there,"):
             workdir.refuse_other(now)
+
+
+def test_executions_must_divide_what_an_interrupted_epoch_has_left():
+    plan = Plan(epochs=1, steps=20)
+    check_rest(plan, step=15, steps_per_execution=5)
+    with pytest.raises(ValueError, match=r"received 2; allowed: .* the 5 .*\[1, 5\]"):
+        check_rest(plan, step=15, steps_per_execution=2)
 
 
 @pytest.mark.slow
