@@ -145,7 +145,9 @@ def test_a_damaged_checkpoint_inside_an_epoch_gives_way_to_the_one_before(tmp_pa
     assert build(tmp_path)[1].step == 3
 
 
-@pytest.mark.parametrize("name", STATUS)
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", pytest.param("SIGUSR1", marks=pytest.mark.slow)]
+)
 def test_a_run_that_is_asked_to_stop_ends_with_the_same_bits(
     name, uninterrupted, tmp_path
 ):
