@@ -18,8 +18,8 @@ from aa_keras import config
 from aa_keras.workdir import WorkDir
 
 POLL_SECONDS = 1.0
-# The status of a run that SIGTERM ended: saved, or outside of its training.
-STOPPED = {143, -signal.SIGTERM}
+# What a status means after SIGTERM. A run that was saved says so in its last line.
+STOPPED = {143: None, -signal.SIGTERM: "stopped outside of its training"}
 
 
 class Run(NamedTuple):
@@ -114,7 +114,7 @@ def sweep(
                 if status is not None:
                     del training[run]
                     if is_stopping and status in STOPPED:
-                        report(f"{run.title}: stopped: {_last_line(run)}")
+                        report(f"{run.title}: {STOPPED[status] or _last_line(run)}")
                         continue
                     failed += [] if run.is_finished() else [run]
                     report(f"{run.title}: {_outcome(run)}")

@@ -53,7 +53,7 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     done = [len(run.workdir.read_history()) for run in runs]
     assert max(done) < 40
     assert not any(run.is_finished() for run in runs)
-    stopped = [line for line in lines if ": stopped: " in line]
+    stopped = [line for line in lines if ": stopped " in line]
     assert len(stopped) == 2
     # On a slow machine a run may not have begun to train.
     saved = re.findall(r"SIGTERM after epoch (\d+)", "\n".join(stopped))
