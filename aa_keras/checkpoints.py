@@ -1,7 +1,8 @@
 """Checkpoints that are whole or not there, with everything that a run needs to resume.
 
 A checkpoint is a folder `epoch_0007` of the weights and optimiser in one file, and of
-the run's state with that file's checksum in another. `best` is a copy of the best one.
+the run's state with the checksum of both in another. `best` is a copy of the best one.
+`epoch_0007_step_120` comes 120 steps after the seventh epoch.
 
 Keras' BackupAndRestore overwrites in place and restores only the epoch. Its
 OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
@@ -15,28 +16,31 @@ import re
 import shutil
 from pathlib import Path
 
-from aa_keras.whole_writes import whole_folder
+from aa_keras.whole_writes import unused, whole_folder
 
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
 _NUMBER_SIZE = 4  # bytes; the optimiser's int64 counters fit into their headers
 _HEADER_SIZE = 4096  # bytes, more than HDF5 needs for one variable
-_NAME = re.compile(r"epoch_\d{4,}")
+_NAME = re.compile(r"epoch_(\d{4,})(?:_step_(\d+))?")
 
 
-def save(directory, epoch: int, model, state: dict) -> None:
+def save(directory, epoch: int, model, state: dict, step: int = 0) -> None:
     """Writes the checkpoint of model and optimiser after `epoch` finished epochs.
 
+    `step` is the number of steps of the next epoch that are done as well.
     `state` is a dict of plain data; its `configuration` is the digest of the run's.
     """
     try:
-        with whole_folder(_folder(directory, epoch), replace=True) as folder:
+        with whole_folder(_folder(directory, epoch, step), replace=True) as folder:
             _check_space(folder / WEIGHTS, model)
             model.save_weights(folder / WEIGHTS)
-            state = {**state, "epoch": epoch, "sha256": _checksum(folder / WEIGHTS)}
+            state = {**state, "epoch": epoch, "step": step}
+            state["sha256"] = _checksum(folder / WEIGHTS, state)
             (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
     except (OSError, RuntimeError) as error:  # h5py raises the latter
         raise OSError(
-            f"{directory}: the checkpoint of epoch {epoch} cannot be written: "
+            f"{directory}: the checkpoint of epoch {epoch + (step > 0)} cannot be "
+            f"written: "
             f"{_reason(error)}; earlier ones are intact, and the same command resumes "
             "from the newest"
         ) from error
@@ -60,39 +64,69 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
         ) from error
 
 
-def restore(directory, model, configuration: str, report=print) -> dict | None:
+def restore(
+    directory, model, configuration: str, report=print, *, inside_epochs=True
+) -> dict | None:
     """Loads the newest whole checkpoint into a model whose optimiser is built.
 
     Returns the state that was saved with it, or `None` if there is no checkpoint.
     `configuration` is the digest of the run's. `report` is called with a line of text
-    for each damaged checkpoint and for the restored one.
+    for each damaged checkpoint, which is renamed, and for the restored one. `best` is
+    the last resort. Without `inside_epochs` only those at the end of an epoch count.
+
+    Raises:
+        ValueError: if there are checkpoints, but each is damaged, or the newest whole
+            one is of another configuration.
+        OSError: if a file is there, but the system cannot read it.
     """
-    for folder in reversed(list_checkpoints(directory)):
+    best = Path(directory) / BEST
+    numbered = list_checkpoints(directory)
+    if not inside_epochs:
+        every, numbered = numbered, [p for p in numbered if _moment(p)[1] == 0]
+        if every and every[-1] not in numbered:
+            report(f"{every[-1]} is left out: this run resumes at the end of an epoch")
+    found = [*([best] if best.exists() else []), *numbered]
+    damaged = []
+    for folder in reversed(found):
         state = read_state(folder)
         if state is None:
-            report(f"{folder} is damaged; using the one before")
+            damaged.append(folder)
             continue
         if state.get("configuration") != configuration:
             raise ValueError(
                 f"{folder}: received a checkpoint of another configuration; allowed: "
                 "checkpoints of this run; choose another --workdir"
             )
+        for other in damaged:
+            report(f"{other} is damaged; moved to {_set_aside(other)}")
         model.load_weights(folder / WEIGHTS)
         report(f"restored {folder}")
         return state
+    if damaged:
+        raise ValueError(
+            f"{directory}: all checkpoints are damaged: "
+            f"{', '.join(folder.name for folder in damaged)}; nothing was changed; "
+            "--restart keeps them in another folder and starts anew"
+        )
     return None
 
 
 def prune(directory, keep: int) -> None:
-    """Removes all but the newest `keep` checkpoints."""
-    for folder in list_checkpoints(directory)[:-keep]:
+    """Removes all but the newest `keep` checkpoints of finished epochs.
+
+    Those inside an epoch go with its end; before that the newest `keep` stay.
+    """
+    found = list_checkpoints(directory)
+    finished = [folder for folder in found if _moment(folder)[1] == 0]
+    after = found[found.index(finished[-1]) + 1 :] if finished else found
+    for folder in set(found) - {*finished[-keep:], *after[-keep:]}:
         shutil.rmtree(folder)
 
 
 def list_checkpoints(directory) -> list[Path]:
     """Returns the checkpoint folders, oldest first."""
     found = [p for p in Path(directory).glob("epoch_*") if _NAME.fullmatch(p.name)]
-    return sorted(found, key=lambda path: int(path.name.removeprefix("epoch_")))
+    return sorted(found, key=_moment)
 
 
 def read_state(folder, *, verify: bool = True) -> dict | None:
@@ -103,10 +137,28 @@ def read_state(folder, *, verify: bool = True) -> dict | None:
     weights = folder / WEIGHTS
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
-        whole = state["sha256"] == _checksum(weights) if verify else weights.is_file()
-    except (OSError, ValueError, KeyError, TypeError):
+        checksum = state.pop("sha256")
+        # Earlier versions took the weights' alone, which no new checkpoint equals.
+        if verify:
+            whole = checksum in (_checksum(weights, state), _checksum(weights))
+        else:
+            whole = weights.is_file()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
+    except (ValueError, KeyError, TypeError, AttributeError):  # no JSON, or no state
+        return None
+    except OSError as error:  # a permission or a lost server: it may be whole
+        raise OSError(
+            f"{error.filename or folder}: cannot be read: {_reason(error)}; nothing "
+            "was changed"
+        ) from error
     return state if whole else None
+
+
+def _set_aside(folder):
+    """Renames a damaged checkpoint to a name that no run uses, and returns it."""
+    aside = unused(folder.with_name(f"damaged_{folder.name}"))
+    return folder.rename(aside)
 
 
 def _check_space(path, model):
@@ -120,13 +172,23 @@ def _check_space(path, model):
     path.write_bytes(bytes(size))
 
 
-def _folder(directory, epoch):
-    return Path(directory) / f"epoch_{epoch:04d}"
+def _folder(directory, epoch, step=0):
+    return Path(directory) / (f"epoch_{epoch:04d}" + (f"_step_{step}" if step else ""))
 
 
-def _checksum(path):
+def _moment(folder):
+    """Returns the finished epochs of a checkpoint, and the steps after them."""
+    match = _NAME.fullmatch(folder.name)
+    return int(match[1]), int(match[2] or 0)
+
+
+def _checksum(path, state=None):
+    """Returns the SHA-256 of the weights, followed by that of the state as JSON."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+    if state is not None:
+        digest.update(json.dumps(state).encode())
+    return digest.hexdigest()
 
 
 def _reason(error):

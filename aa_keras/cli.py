@@ -81,7 +81,8 @@ def cli(traceback):
 @click.option("--workdir", required=True, type=click.Path(), help="The run's folder.")
 @settings
 @click.option("--smoke", is_flag=True, help="Two steps and one batch of evaluation.")
-def train(experiment, workdir, overrides, smoke):
+@click.option("--restart", is_flag=True, help="Start anew; keep the old run apart.")
+def train(experiment, workdir, overrides, smoke, restart):
     """Train an experiment, or resume where it was interrupted."""
     defaults = ("smoke=true", "data.batch_size=2", "train.jit_compile=false")
     with silenced():  # its modules may import TensorFlow
@@ -89,7 +90,10 @@ def train(experiment, workdir, overrides, smoke):
     with quiet_import():
         from aa_keras import training
     try:
-        result = training.train(loaded, workdir, report=click.echo)
+        result = training.train(loaded, workdir, click.echo, restart=restart)
+    except training.Interrupted as interrupted:
+        click.echo(interrupted)
+        sys.exit(interrupted.status)
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
@@ -106,7 +110,7 @@ def train(experiment, workdir, overrides, smoke):
 )
 @click.option("--threads", type=click.IntRange(1), help="Of each; defaults to all.")
 @click.option(
-    "--until", type=ClockTime(), help="Stop each run at the end of its epoch then."
+    "--until", type=ClockTime(), help="Save and stop each run then, at its next step."
 )
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):

@@ -1,6 +1,7 @@
 """Checked, frozen options, and errors in them reported as a single line."""
 
 import difflib
+import reprlib
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar, get_args
 
@@ -8,8 +9,10 @@ import pydantic
 import pydantic_core
 from pydantic import Field
 
-Positive = Annotated[int, Field(ge=1)]
-NonNegative = Annotated[int, Field(ge=0)]
+# The upper bounds are far above every sound value: a network beyond them would take all
+# memory before it is refused.
+Positive = Annotated[int, Field(ge=1, le=1_000_000)]
+NonNegative = Annotated[int, Field(ge=0, le=10_000_000)]
 PositiveFloat = Annotated[float, Field(gt=0)]
 NonNegativeFloat = Annotated[float, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0, lt=1)]
@@ -45,6 +48,11 @@ _ALLOWED = {
     "model_attributes_type": _MAPPING,
     "dict_type": _MAPPING,
 }
+
+
+_REPR = reprlib.Repr()
+_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 200
+_REPR.maxlist = _REPR.maxtuple = _REPR.maxdict = _REPR.maxset = 20
 
 
 def check(section: type[AnySection], values: Mapping[str, Any]) -> AnySection:
@@ -84,8 +92,8 @@ def with_description(allowed: str) -> pydantic.WrapValidator:
 
 
 def short(value: Any) -> str:
-    """Returns the `repr` of a value, cut to 60 characters."""
-    text = repr(value)
+    """Returns the `repr` of a value, cut to 60 characters, however large it is."""
+    text = _REPR.repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -95,7 +103,7 @@ def _explain(error, root):
     if kind == "extra_forbidden":
         fields = section.model_fields.items()
         allowed = [field.alias or name for name, field in fields]
-        close = difflib.get_close_matches(path.rpartition(".")[2], allowed, n=1)
+        close = difflib.get_close_matches(path.rpartition(".")[2][:60], allowed, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
         return (
             f"{path}: unknown key, received {short(error['input'])}; {hint}"
@@ -124,7 +132,7 @@ def _locate(loc, section):
     """
     path, keys = [], iter(loc)
     for key in keys:
-        path.append(str(key))
+        path.append(str(key)[:60])
         field = section.model_fields.get(key)
         members = _sections(field.annotation) if field else []
         if field and field.discriminator:

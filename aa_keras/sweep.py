@@ -4,9 +4,9 @@ Each run is an `aa-keras train` in a process of its own. A run that was interrup
 resumes, a finished one is left out, so that the same command continues a sweep.
 """
 
-import csv
 import datetime
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -18,6 +18,8 @@ from aa_keras import config
 from aa_keras.workdir import WorkDir
 
 POLL_SECONDS = 1.0
+# What a status means after SIGTERM. A run that was saved says so in its last line.
+STOPPED = {143: None, -signal.SIGTERM: "stopped outside of its training"}
 
 
 class Run(NamedTuple):
@@ -36,13 +38,6 @@ class Run(NamedTuple):
     @property
     def log(self) -> Path:
         return self.workdir.path.with_suffix(".log")
-
-    def history(self) -> list[dict[str, str]]:
-        """Returns the rows of `metrics.csv`, one for each finished epoch."""
-        if not self.workdir.metrics.exists():
-            return []
-        with open(self.workdir.metrics, encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
 
     def is_finished(self) -> bool:
         return self.workdir.result.exists()
@@ -90,7 +85,7 @@ def sweep(
         threads: int, the threads with which each computes. Defaults to `None`,
             TensorFlow's choice: all cores.
         until: `datetime.datetime` at which no further run starts, and each that trains
-            is stopped at the end of its epoch. Defaults to `None`.
+            is stopped by SIGTERM, at which it saves its state. Defaults to `None`.
         overrides: those of `plan`.
         report: callable, called with each line for the console.
 
@@ -100,31 +95,30 @@ def sweep(
     waiting = [run for run in runs if not run.is_finished()]
     training: dict[Run, subprocess.Popen] = {}
     failed: list[Run] = []
-    epochs_at_end: dict[Run, int] = {}
+    is_stopping = False
     try:
         while waiting or training:
-            is_over = until is not None and datetime.datetime.now() >= until
-            if is_over:
-                waiting.clear()
+            if until is not None and not is_stopping:
+                is_stopping = datetime.datetime.now() >= until
+                if is_stopping:
+                    waiting.clear()
+                    for process in training.values():
+                        process.terminate()
             while waiting and len(training) < jobs:
                 run = waiting.pop(0)
-                report(f"{run.title}: from epoch {len(run.history()) + 1}")
+                report(f"{run.title}: from epoch {len(run.workdir.read_history()) + 1}")
                 training[run] = _start(run, threads, overrides)
             time.sleep(POLL_SECONDS)
             for run, process in list(training.items()):
-                if process.poll() is not None:
+                status = process.poll()
+                if status is not None:
                     del training[run]
+                    if is_stopping and status in STOPPED:
+                        report(f"{run.title}: {STOPPED[status] or _last_line(run)}")
+                        continue
                     failed += [] if run.is_finished() else [run]
                     report(f"{run.title}: {_outcome(run)}")
                     report(time_left(runs, jobs))
-                elif is_over:
-                    epochs = len(run.history())
-                    if epochs_at_end.setdefault(run, epochs) < epochs < run.epochs:
-                        # Its checkpoint is written before its row of the table.
-                        process.terminate()
-                        process.wait()
-                        del training[run]
-                        report(f"{run.title}: stopped after epoch {epochs}")
     finally:
         for process in training.values():
             process.terminate()
@@ -156,15 +150,19 @@ def _start(run, threads, overrides):
 def _outcome(run):
     if run.is_finished():
         return "finished"
+    return f"failed, see {run.log}: {_last_line(run)}"
+
+
+def _last_line(run):
     lines = run.log.read_text("utf-8", errors="replace").splitlines() or ["no output"]
-    return f"failed, see {run.log}: {lines[-1]}"
+    return lines[-1]
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, str]]:
     """Returns a row for each run: its epochs, its score and the time that it needs."""
     rows, speeds = [], _speeds(runs)
     for run in runs:
-        history = run.history()
+        history = run.workdir.read_history()
         last = history[-1] if history else {}
         needed = (run.epochs - len(history)) * speeds[run.name]
         rows.append(
@@ -184,7 +182,7 @@ def time_left(runs: Sequence[Run], jobs: int) -> str:
     """Returns how many runs are finished, and the time for the others, as one line."""
     speeds = _speeds(runs)
     seconds = sum(
-        (run.epochs - len(run.history())) * speeds[run.name]
+        (run.epochs - len(run.workdir.read_history())) * speeds[run.name]
         for run in runs
         if not run.is_finished()
     )
@@ -197,7 +195,7 @@ def _speeds(runs):
     """The seconds of an epoch by the name of the experiment; others' where unknown."""
     totals: dict[str, list[float]] = {}
     for run in runs:
-        history = run.history()
+        history = run.workdir.read_history()
         if history:
             total = totals.setdefault(run.name, [0.0, 0])
             total[0] += float(history[-1]["seconds"])

@@ -2,6 +2,7 @@
 
 Content is written under a hidden name beside the final one and reaches the disk before
 one rename publishes it. A kill at any moment leaves the earlier content or the new one.
+The rename is on the disk as well before a function returns.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ def whole_file(path) -> Iterator[Path]:
         yield unfinished
         _sync(unfinished)
         unfinished.replace(path)
+        _sync(path.parent)
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -41,13 +43,31 @@ def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
     try:
         unfinished.mkdir(parents=True)
         yield unfinished
-        for content in filter(Path.is_file, unfinished.rglob("*")):
+        for content in [*unfinished.rglob("*"), unfinished]:
             _sync(content)
-        if replace:  # a folder has no atomic replacement: a kill here leaves none
-            shutil.rmtree(path, ignore_errors=True)
-        unfinished.rename(path)
+        if replace and path.exists():
+            # A folder has no atomic replacement: a kill between these leaves none, but
+            # never a half of one.
+            earlier = path.with_name(f".earlier-{path.name}")
+            shutil.rmtree(earlier, ignore_errors=True)
+            path.rename(earlier)
+            unfinished.rename(path)
+            shutil.rmtree(earlier, ignore_errors=True)
+        else:
+            unfinished.rename(path)
+        _sync(path.parent)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def unused(path) -> Path:
+    """Returns `path`, or where it exists the path with the first free number."""
+    path, number = Path(path), 1
+    free = path
+    while free.exists():
+        number += 1
+        free = path.with_name(f"{path.name}_{number}")
+    return free
 
 
 def write_text(path, text: str) -> None:
@@ -76,5 +96,11 @@ def locked(path, refusal: str, *, timeout: float = 0) -> Iterator[None]:
 
 
 def _sync(path):
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    """Waits until a file, or the names in a folder, are on the disk."""
+    if path.is_dir() and os.name == "nt":  # Windows opens no folders
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

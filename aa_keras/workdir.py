@@ -1,14 +1,18 @@
 """The folder of one run: the names of its files, its lock, its configuration."""
 
 import contextlib
+import csv
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic import Field
+
 from aa_keras import config
-from aa_keras.whole_writes import locked, whole_file, write_json, write_text
+from aa_keras.options import Section, check
+from aa_keras.whole_writes import locked, unused, whole_file, write_json, write_text
 
 if TYPE_CHECKING:
     from aa_keras.tasks import Task
@@ -21,6 +25,22 @@ class Run(NamedTuple):
     task: "Task"
     model: Any
     result: dict
+
+
+class Result(Section, extra="ignore"):
+    """What the commands need of `result.json`."""
+
+    name: str
+    epochs: int
+    metrics: dict[str, dict[str, Any]]
+    processes: list[dict[str, Any]] = Field(default=[])
+
+
+class Description(Section, extra="ignore"):
+    """The content of `data.json`."""
+
+    class_names: list[str]
+    preprocessing: dict[str, Any]
 
 
 class WorkDir:
@@ -57,18 +77,42 @@ class WorkDir:
                 if is_new and list(self.path.iterdir()) == [self._lock]:
                     shutil.rmtree(self.path)
 
+    def set_aside(self) -> Path | None:
+        """Moves all that an earlier run left into a folder `earlier` of this one.
+
+        Returns:
+            That folder, `earlier_2` if there is one already; `None` with nothing to
+            move.
+        """
+        left = [
+            path
+            for path in self.path.iterdir()
+            if path != self._lock and not path.name.startswith("earlier")
+        ]
+        if not left:
+            return None
+        folder = unused(self.path / "earlier")
+        folder.mkdir()
+        for path in left:
+            path.rename(folder / path.name)
+        return folder
+
     def refuse_other(self, experiment: config.Experiment) -> None:
         """Raises ValueError if the folder belongs to another configuration."""
         if not self.config.exists():
             return
         earlier = config.load(self.config)
-        differing = config.differences(earlier, experiment, ignore=config.PATH_KEYS)
+        changeable = config.changeable_keys(experiment)
+        differing = config.differences(earlier, experiment, ignore=changeable)
+        epochs = earlier.train.epochs, experiment.train.epochs
+        if epochs[1] < epochs[0]:
+            differing["train.epochs"] = epochs
         if differing:
             pairs = differing.items()
             changes = ", ".join(f"{k} ({a!r} there, {b!r} now)" for k, (a, b) in pairs)
             raise ValueError(
                 f"{self} belongs to a run of another configuration: {changes}; choose "
-                "another --workdir"
+                f"another --workdir; these may change: {', '.join(sorted(changeable))}"
             )
 
     def write_config(self, experiment: config.Experiment) -> None:
@@ -82,9 +126,19 @@ class WorkDir:
 
     def read_result(self) -> dict | None:
         """Returns the content of `result.json`; `None` if the run is not finished."""
-        return (
-            json.loads(self.result.read_text("utf-8")) if self.result.exists() else None
-        )
+        return _read_json(self.result, Result) if self.result.exists() else None
+
+    def read_history(self) -> list[dict[str, str]]:
+        """Returns the rows of `metrics.csv`, one for each finished epoch."""
+        if not self.metrics.exists():
+            return []
+        with _named(self.metrics):
+            with open(self.metrics, encoding="utf-8", newline="") as file:
+                rows = list(csv.DictReader(file))
+            if not all(float(row["seconds"]) >= 0 for row in rows):
+                raise ValueError("a time is negative")
+            [float(value) for row in rows for value in row.values()]
+        return rows
 
     def write_result(self, result: dict) -> None:
         write_json(self.result, result)
@@ -102,9 +156,34 @@ class WorkDir:
         from aa_keras import layers  # noqa: F401  registers the layers
         from aa_keras.tasks import find_task
 
-        experiment = config.load(self.config)
+        experiment, result = config.load(self.config), self.read_result()
+        description = _read_json(self.data, Description)
         task_class = find_task(experiment)  # registers the task's networks
-        description = json.loads(self.data.read_text(encoding="utf-8"))
-        model = keras.models.load_model(self.model, compile=False)
-        task = task_class.load(experiment, description)
-        return Run(experiment, task, model, self.read_result() or {})
+        with _named(self.data):
+            task = task_class.load(experiment, description)
+        with _named(self.model):
+            model = keras.models.load_model(self.model, compile=False)
+        return Run(experiment, task, model, result or {})
+
+
+def _read_json(path, section):
+    """Returns the content of a file that must fit a `Section`."""
+    with _named(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        check(section, content)
+    return content
+
+
+@contextlib.contextmanager
+def _named(path):
+    """Names the file in every error of reading it, in one line."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except Exception as error:  # damaged or another version's, it may cause any
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(
+            f"{path}: damaged, or written by another version of aa-keras: "
+            f"{type(error).__name__}: {reason}"
+        ) from error

@@ -122,7 +122,8 @@ def seconds_a_step(name, batch_size, strategy, arguments):
     from aa_keras import config
     from aa_keras.tasks import find_task
     from aa_keras.training import distribution
-    from aa_keras.training.run import Plan, build_model, compile_model
+    from aa_keras.training.plan import Plan
+    from aa_keras.training.run import build_model, compile_model
     from aa_keras.training.steps import build_metrics
 
     overrides = [f"data.batch_size={batch_size}", "train.jit_compile=false"]

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.training import processes
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -26,6 +28,13 @@ def aa_keras():
         return done
 
     return run
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tmp_path_factory):
+    """A finished run that was never killed, and what it printed. Tests only read it."""
+    workdir = tmp_path_factory.mktemp("uninterrupted") / "run"
+    return workdir, processes.run(workdir)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ ARROWS = {
     "models": {"layers", "options"},
     "config": {"models", "options"},
     "tasks": {"data", "layers", "models"},
-    "workdir": {"config", "layers", "tasks", "whole_writes"},
+    "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
     "sweep": {"config", "workdir"},
     "training": {
         "checkpoints",

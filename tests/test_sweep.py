@@ -45,16 +45,19 @@ def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_sweep_is_stopped_at_the_end_of_an_epoch_and_continued(tmp_path, aa_keras):
+def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     runs = sweep.plan([DIGITS], 2, tmp_path, ["train.epochs=40"])
     lines, soon = [], datetime.datetime.now() + datetime.timedelta(seconds=12)
     options = {"jobs": 2, "threads": 1, "overrides": ["train.epochs=40"]}
     assert sweep.sweep(runs, until=soon, report=lines.append, **options) == []
-    done = [len(run.history()) for run in runs]
+    done = [len(run.workdir.read_history()) for run in runs]
     assert max(done) < 40
     assert not any(run.is_finished() for run in runs)
-    stopped = [line for line in lines if "stopped after epoch" in line]
-    assert [int(re.search(r"\d+$", line)[0]) for line in sorted(stopped)] == done
+    stopped = [line for line in lines if ": stopped " in line]
+    assert len(stopped) == 2
+    # On a slow machine a run may not have begun to train.
+    saved = re.findall(r"SIGTERM after epoch (\d+)", "\n".join(stopped))
+    assert sorted(map(int, saved)) == sorted(done)[2 - len(saved) :]
 
     # The same command in a terminal, with a file that fails beside it.
     wrong = tmp_path / "wrong.yaml"

@@ -3,7 +3,6 @@
 import hashlib
 import importlib
 import json
-import re
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import yaml
 
 from aa_keras import models
+from aa_keras.config import bounded_yaml
 from aa_keras.config.schema import Experiment, experiment_type
 from aa_keras.options import check, short
 
@@ -22,6 +22,7 @@ HOUSEKEEPING_KEYS = frozenset(
     f"train.{k}"
     for k in (
         "attention_maps_every",
+        "checkpoint_minutes",
         "keep_checkpoints",
         "measure_every",
         "steps_per_execution",
@@ -32,26 +33,9 @@ HOUSEKEEPING_KEYS = frozenset(
 class ConfigError(ValueError):
     """A mistake in an experiment file, reported as a single line."""
 
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which `5e-4` is a number and a key given twice is an error."""
-
-    def construct_mapping(self, node, deep=False):
-        keys = [key.value for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"key {key!r} is given twice", node.start_mark
-                )
-        return super().construct_mapping(node, deep)
-
-
-# PyYAML follows YAML 1.1, which takes a float without a dot for a string.
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+    def __init__(self, message):
+        # A name of a file or a key may contain the end of a line.
+        super().__init__(" ".join(message.splitlines()))
 
 
 def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
@@ -69,7 +53,12 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
     path = Path(path)
     values = _read(path)
     if "base" in values:
-        base = path.parent / str(values.pop("base"))
+        name = values.pop("base")
+        if not isinstance(name, str):
+            raise ConfigError(
+                f"{path}: base: received {short(name)}; allowed: the name of a file"
+            )
+        base = path.parent / name
         inherited = _read(base)
         if "base" in inherited:
             raise ConfigError(
@@ -102,9 +91,9 @@ def _import_modules(path, values):
     for name in names:
         try:
             importlib.import_module(str(name))
-        except Exception as error:  # the module's own code may raise anything
+        except (Exception, SystemExit) as error:  # its own code may raise anything
             raise ConfigError(
-                f"{path}: import: received {name!r}, which cannot be imported: "
+                f"{path}: import: received {short(name)}, which cannot be imported: "
                 f"{type(error).__name__}: {_one_line(error)}; allowed: modules that "
                 f"are installed, in PYTHONPATH or in {folder}"
             ) from error
@@ -164,26 +153,36 @@ def differences(
     }
 
 
-def digest(experiment: Experiment) -> str:
-    """Returns the SHA-256 hex digest of the configuration without `PATH_KEYS`.
+def changeable_keys(experiment: Experiment) -> frozenset[str]:
+    """Returns the keys that may have another value when a run is resumed.
+
+    `train.epochs` is one of them where the rate of a step does not depend on it.
+    """
+    schedule = experiment.train.schedule
+    final = getattr(schedule, "final_learning_rate_per_256", None)
+    fixed = schedule.name != "cosine" and final is None
+    others = {"train.distribution", *(["train.epochs"] if fixed else [])}
+    return PATH_KEYS | HOUSEKEEPING_KEYS | others
+
+
+def digest(experiment: Experiment, ignore: Iterable[str] = PATH_KEYS) -> str:
+    """Returns the SHA-256 hex digest of the configuration without the keys `ignore`.
 
     It excludes defaults, so that a new option does not change existing digests.
     """
     values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
     values["model.name"] = experiment.model.name
-    values = {k: v for k, v in values.items() if k not in PATH_KEYS}
+    values = {k: v for k, v in values.items() if k not in ignore}
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def _read(path):
     try:
-        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+        values = bounded_yaml.parse(bounded_yaml.read_text(path))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path}: not a text file in UTF-8") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not valid YAML: {_one_line(error)}") from None
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
         raise ConfigError(
             f"{path}: received {short(values)}; allowed: the keys "
@@ -204,20 +203,21 @@ def _merge(base, values):
 def _override(values, override):
     key, equals, text = override.partition("=")
     *parents, last = key.strip().split(".")
-    if not equals or not last:
+    if not equals or not last or len(parents) > bounded_yaml.MAX_DEPTH:
         raise ConfigError(
-            f"--set: received {override!r}; allowed: KEY=VALUE, as in train.epochs=2"
+            f"--set: received {short(override)}; allowed: KEY=VALUE, as in "
+            "train.epochs=2"
         )
     for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise ConfigError(f"--set: {key}: {parent!r} holds a value, not keys")
+        inner = values.get(parent, {})
+        if not isinstance(inner, dict):
+            raise ConfigError(f"--set: {key}: {short(parent)} holds a value, not keys")
+        values[parent] = dict(inner)  # an alias may be another key's value as well
+        values = values[parent]
     try:
-        values[last] = yaml.load(text, _Loader)
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"--set: {key}: received {text!r}, not valid YAML: {_one_line(error)}"
-        ) from None
+        values[last] = bounded_yaml.parse(text)
+    except ValueError as error:
+        raise ConfigError(f"--set: {key}: received {short(text)}, {error}") from None
 
 
 def _one_line(error):

@@ -161,6 +161,7 @@ class Train(Section):
     batch_norm: Literal["replica", "sync"] = "replica"  # whose batch it normalises
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
+    checkpoint_minutes: PositiveFloat | None = None  # between those inside an epoch
     attention_maps_every: NonNegative = 0  # epochs; 0 is never
     # What is measured at the end; by default validation and test. A run that helps to
     # choose a network leaves test out.

@@ -35,6 +35,17 @@ def decoded(records, channels, corrupt_images, window=None) -> tf.data.Dataset:
     return map_in_order(records, decode).filter(lambda record: record["usable"])
 
 
+def repeated(records, first, channels, corrupt_images, window=None) -> tf.data.Dataset:
+    """Decodes records again and again from example `first` on; see `decoded`.
+
+    They repeat, because other images replace those that are skipped as corrupt.
+    """
+    options = channels, corrupt_images, window
+    if corrupt_images == "stop":  # each record is an example: none is decoded in vain
+        return decoded(records.repeat().skip(first), *options)
+    return decoded(records, *options).repeat().skip(first)
+
+
 def check_num_batches(source, split, batch_size) -> int:
     """Returns the whole batches of an epoch; a `ValueError` if there is none."""
     num_examples = source.count(split)
@@ -46,13 +57,22 @@ def check_num_batches(source, split, batch_size) -> int:
     return num_examples // batch_size
 
 
-def repeat_epochs(one_epoch: Callable, seed, epochs, num_batches) -> tf.data.Dataset:
-    """Joins the batches of `one_epoch(key)` of each epoch."""
+def repeat_epochs(
+    one_epoch: Callable, seed, epochs, num_batches, first_batch=0
+) -> tf.data.Dataset:
+    """Joins the batches of `one_epoch(key, first)` of each epoch, from `first` on.
+
+    That is `first_batch` in the first of the epochs and 0 in the others.
+    """
     root = tf.random.fold_in(tf.constant([seed, 0]), 0)
-    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(
-        lambda epoch: one_epoch(tf.random.fold_in(root, epoch)).take(num_batches)
-    )
-    return finish(batches, num_batches * len(epochs))
+
+    def rest(epoch):
+        first = tf.where(epoch == epochs.start, tf.cast(first_batch, tf.int64), 0)
+        examples = one_epoch(tf.random.fold_in(root, epoch), first)
+        return examples.take(num_batches - first)
+
+    batches = tf.data.Dataset.range(epochs.start, epochs.stop).flat_map(rest)
+    return finish(batches, num_batches * len(epochs) - first_batch)
 
 
 def evaluate_once(batches, source, split, batch_size) -> tf.data.Dataset:

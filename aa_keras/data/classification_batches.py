@@ -33,6 +33,7 @@ def build_training(
     rand_augment=None,
     mixup=None,
     cutmix=None,
+    first_batch=0,
 ) -> tf.data.Dataset:
     """Builds shuffled, augmented batches of whole epochs, one after the other.
 
@@ -49,6 +50,8 @@ def build_training(
         mixup: float, MixUp's alpha. Defaults to `None`.
         cutmix: float, CutMix's alpha. Defaults to `None`. With both, each batch uses
             one of them.
+        first_batch: int, the batch with which the first epoch starts. Those before it
+            are not computed. Defaults to `0`.
 
     Returns:
         A `tf.data.Dataset` of ((batch, size, size, channels), (batch, classes)).
@@ -80,22 +83,22 @@ def build_training(
         images = preprocessing.normalize(images)
         return mix(images, tf.one_hot(labels, num_classes), seeds[2])
 
-    def one_epoch(key):
+    def one_epoch(key, first):
         order_key, window_key, change_key = tf.unstack(tf.random.split(key, 3))
         if arrays:
-            examples = _rows(arrays, batch_size, order_key, preprocessing)
+            examples = _rows(arrays, first, batch_size, order_key, preprocessing)
         else:
             records = source.records(split, order_key)
             by_position = window and _by_position(window, window_key)
             examples = _decoded_batches(
-                source, records, by_position, batch_size, preprocessing
+                source, records, first, by_position, batch_size, preprocessing
             )
         return batches.map_in_order(
-            examples.enumerate(),
+            examples.enumerate(start=first),
             lambda index, batch: finish(index, *batch, change_key),
         )
 
-    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches)
+    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches, first_batch)
 
 
 def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dataset:
@@ -123,11 +126,11 @@ def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dat
     return batches.evaluate_once(examples, source, split, batch_size)
 
 
-def _rows(arrays, batch_size, key, preprocessing):
+def _rows(arrays, first, batch_size, key, preprocessing):
     images, labels = arrays
     order = tf.random.experimental.stateless_shuffle(tf.range(len(labels)), key)
     # Repeated, because other images replace those that are skipped as corrupt.
-    rows = tf.data.Dataset.from_tensor_slices(order).repeat()
+    rows = tf.data.Dataset.from_tensor_slices(order).repeat().skip(first * batch_size)
     return batches.map_in_order(
         rows.batch(batch_size, drop_remainder=True),
         lambda rows: (
@@ -137,14 +140,18 @@ def _rows(arrays, batch_size, key, preprocessing):
     )
 
 
-def _decoded_batches(source, records, window, batch_size, preprocessing):
+def _decoded_batches(source, records, first, window, batch_size, preprocessing):
     records = records.enumerate().map(
         lambda position, record: {**record, "position": position}
     )
     return batches.map_in_order(
-        batches.decoded(
-            records, source.channels, source.corrupt_images, window
-        ).repeat(),  # as in _rows
+        batches.repeated(
+            records,
+            first * batch_size,
+            source.channels,
+            source.corrupt_images,
+            window,
+        ),
         lambda record: (preprocessing.resize(record["image"]), record["label"]),
     ).batch(batch_size, drop_remainder=True)
 

@@ -10,7 +10,7 @@ from aa_keras.data import batches
 
 
 def build_training(
-    source, preprocessing, *, batch_size, seed, epochs
+    source, preprocessing, *, batch_size, seed, epochs, first_batch=0
 ) -> tf.data.Dataset:
     """Builds batches of fresh maps for a range of epochs.
 
@@ -20,6 +20,7 @@ def build_training(
         batch_size: int, maps in a batch.
         seed: int.
         epochs: range of epochs, as in `range(7, 30)`.
+        first_batch: int, the batch with which the first epoch starts. Defaults to `0`.
 
     Returns:
         A `tf.data.Dataset` of ((batch, size, size, channels), (batch, size, size)).
@@ -27,14 +28,14 @@ def build_training(
     num_batches = batches.check_num_batches(source, "train", batch_size)
     size = source.map_size("train", preprocessing.image_size)
 
-    def one_epoch(key):
-        steps = tf.data.Dataset.range(num_batches)
+    def one_epoch(key, first):
+        steps = tf.data.Dataset.range(first, num_batches)
         return batches.map_in_order(
             steps,
             lambda step: source.draw(tf.random.fold_in(key, step), batch_size, size),
         )
 
-    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches)
+    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches, first_batch)
 
 
 def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dataset:

@@ -24,6 +24,7 @@ def build_training(
     epochs,
     split="train",
     scale_range=(0.8, 1.2),
+    first_batch=0,
 ) -> tf.data.Dataset:
     """Builds shuffled, augmented batches of whole epochs, one after the other.
 
@@ -61,16 +62,21 @@ def build_training(
             "classes": _fill(tf.cast(record["classes"][kept], tf.float32)),
         }
 
-    def one_epoch(key):
+    def one_epoch(key, first):
         order_key, change_key = tf.unstack(tf.random.split(key, 2))
-        # Repeated, because other images replace those that are skipped as corrupt.
-        records = _decoded(source, split, order_key).repeat()
+        first *= batch_size
+        records = batches.repeated(
+            source.records(split, order_key),
+            first,
+            source.channels,
+            source.corrupt_images,
+        )
         return batches.map_in_order(
-            records.enumerate(),
+            records.enumerate(start=first),
             lambda position, record: prepare(position, record, change_key),
         ).batch(batch_size, drop_remainder=True)
 
-    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches)
+    return batches.repeat_epochs(one_epoch, seed, epochs, num_batches, first_batch)
 
 
 def build_evaluation(
@@ -100,16 +106,14 @@ def build_evaluation(
             "width": width,
         }
 
-    examples = batches.map_in_order(_decoded(source, split), prepare)
+    records = batches.decoded(
+        source.records(split, None), source.channels, source.corrupt_images
+    )
+    examples = batches.map_in_order(records, prepare)
     _, specs = examples.element_spec
     minus_one = {key: tf.constant(-1, spec.dtype) for key, spec in specs.items()}
     padded = examples.padded_batch(batch_size, padding_values=(0.0, minus_one))
     return batches.evaluate_once(padded, source, split, batch_size)
-
-
-def _decoded(source, split, key=None):
-    records = source.records(split, key)
-    return batches.decoded(records, source.channels, source.corrupt_images)
 
 
 def _fill(values):

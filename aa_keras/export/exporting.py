@@ -53,7 +53,7 @@ def export(workdir, out, format="saved_model") -> Path:
         Path of the new version folder.
     """
     _find_format(format)  # before the run is loaded
-    run = _load(workdir)
+    run = load_run(workdir)
     require_pictures(run.task)
     experiment = config.without_paths(config.resolve(run.experiment))
     return export_model(
@@ -183,19 +183,6 @@ def _refuse_unfitting(model, preprocessing):
             f"preprocessing: received one that returns {expected[1:]}; allowed: "
             f"{given[1:]}, the input of the model"
         )
-
-
-def _load(workdir):
-    try:
-        return load_run(workdir)
-    except Exception as error:  # code of another version may fail in any way
-        reason = " ".join(str(error).split())
-        if isinstance(error, ValueError) and reason.startswith(str(workdir)):
-            raise
-        raise ValueError(
-            f"{workdir}: cannot be loaded by this version of aa-keras: "
-            f"{type(error).__name__}: {reason[:300]}"
-        ) from error
 
 
 @contextlib.contextmanager

@@ -33,6 +33,7 @@ Blocks = Annotated[
 DownsampledStages = Annotated[
     Literal["large"] | Numbers, with_description("large, or a list as in [2, 3]")
 ]
+Depth = Annotated[int, Field(ge=1, le=2000)]
 LARGE_MAP = 28 * 28  # positions
 
 
@@ -147,7 +148,7 @@ class ResidualNetwork(AugmentableNetwork):
             mechanism that the paper compares with. Defaults to `None`.
     """
 
-    depth: Positive
+    depth: Depth
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None
 
 
@@ -232,7 +233,7 @@ class Stack(AugmentableNetwork):
 
     task: ClassVar[str] = "dense_classification"
     name: Literal["stack"] = "stack"
-    depth: Positive
+    depth: Depth
     width: Positive
     kernel_size: Positive = 3
     max_size: Size | None = None

@@ -1,7 +1,6 @@
 """Collected results, and the tables written from them."""
 
 import contextlib
-import csv
 import json
 import re
 import shlex
@@ -324,11 +323,8 @@ def _claims(paper):
 
 def _read_history(run):
     """The accuracies of a run's epochs by column."""
-    if not run.metrics.exists():
-        return {}
-    with open(run.metrics, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    columns = [key for key in ("accuracy", "val_accuracy") if key in rows[0]]
+    rows = run.read_history()
+    columns = [key for key in ("accuracy", "val_accuracy") if rows and key in rows[0]]
     return {key: [round(float(row[key]), 5) for row in rows] for key in columns}
 
 

@@ -84,7 +84,7 @@ class Task(abc.ABC):
     def build_training(self, epochs: range, **changed) -> tf.data.Dataset:
         """Returns whole batches of `data.batch_size` for a range of epochs.
 
-        `changed` replaces some of the `training_options`.
+        `changed` replaces some of the `training_options`, or adds `first_batch`.
         """
         return self.batches.build_training(
             self.source,

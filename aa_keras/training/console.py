@@ -19,11 +19,20 @@ class Console(keras.callbacks.Callback):
     A column is a metric of `model.fit`, with `acc` for accuracy. `img/s` is the
     speed of the epoch's training in images per second, without the first step, in which
     TensorFlow builds its graph, and `left` the time that the rest of the run needs.
-    Earlier processes finished `first_epoch` of all `epochs`. Call `close` at the end.
+    Earlier processes finished `first_epoch` of all `epochs`, and `first_step` steps of
+    the next. Call `close` at the end.
     """
 
     def __init__(
-        self, report, *, batch_size, first_epoch, epochs, steps, clock=time.monotonic
+        self,
+        report,
+        *,
+        batch_size,
+        first_epoch,
+        epochs,
+        steps,
+        first_step=0,
+        clock=time.monotonic,
     ):
         super().__init__()
         self.batch_size = batch_size
@@ -31,6 +40,7 @@ class Console(keras.callbacks.Callback):
         self.epochs = epochs
         self.steps = steps
         self._columns = None
+        self.first_step = first_step
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
             progress.BarColumn(bar_width=20),
@@ -45,7 +55,8 @@ class Console(keras.callbacks.Callback):
         self._bars.disable = not is_terminal
         # Other lines would run into the bars, which are drawn anew below this one.
         self.report = self._print_above_bars if is_terminal else report
-        self._bars.add_task("run", total=(epochs - first_epoch) * steps, text="")
+        total = (epochs - first_epoch) * steps
+        self._bars.add_task("run", total=total, completed=first_step, text="")
         self._bars.add_task("epoch", total=steps, text="")
         self._run, self._epoch = self._bars.tasks
 
@@ -57,12 +68,16 @@ class Console(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch, logs=None):
         self._before = (epoch - self.first_epoch) * self.steps
-        description = f"epoch {epoch + 1}"
-        self._bars.reset(self._epoch.id, description=description, text="")
+        self._done = self.first_step if epoch == self.first_epoch else 0
+        title = f"epoch {epoch + 1}"
+        self._bars.reset(
+            self._epoch.id, completed=self._done, description=title, text=""
+        )
 
     def on_train_batch_end(self, batch, logs=None):
-        self._bars.update(self._run.id, completed=self._before + batch + 1)
-        self._bars.update(self._epoch.id, completed=batch + 1)
+        done = self._done + batch + 1
+        self._bars.update(self._run.id, completed=self._before + done)
+        self._bars.update(self._epoch.id, completed=done)
         words = [f"loss {(logs or {}).get('loss', 0.0):.4f}"]
         words += [f"{self._speed():.0f} images/s"] if self._speed() else []
         self._bars.update(self._epoch.id, text="  ".join(words))

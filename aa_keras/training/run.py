@@ -1,26 +1,25 @@
 """`train`: from an experiment to a finished work directory."""
 
 import contextlib
-from typing import NamedTuple
 
 import keras
 import tensorflow as tf
 
 from aa_keras import config, models
 from aa_keras.counting import count
-from aa_keras.data.batches import check_num_batches
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
 from aa_keras.training import callbacks, distribution, normalization, provenance
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_weights
+from aa_keras.training.plan import check_rest, make_plan
 from aa_keras.training.schedules import build_schedule
 from aa_keras.training.steps import build_metrics, prepare_steps
 from aa_keras.workdir import WorkDir
 
 
-def train(experiment, workdir, report=print) -> dict:
+def train(experiment, workdir, report=print, *, restart=False) -> dict:
     """Trains an experiment, or resumes where an earlier call was interrupted.
 
     Args:
@@ -28,15 +27,19 @@ def train(experiment, workdir, report=print) -> dict:
         workdir: the folder of the run, created if it does not exist. With several
             workers only the chief reads and writes it.
         report: callable, called with each line for the console. Defaults to `print`.
+        restart: bool, whether to start anew and to move what an earlier run left into
+            a folder `earlier`. Defaults to `False`.
 
     Returns:
         The content of `result.json`: metrics, costs and provenance.
 
     Raises:
         ValueError: if the network cannot be built, the data set is missing, or the work
-            directory is locked or belongs to another configuration.
+            directory is locked, belongs to another configuration or has only damaged
+            checkpoints.
         OSError: if the work directory cannot be written.
-        RuntimeError: if the loss is not finite, or another worker is lost.
+        RuntimeError: if the loss is not finite, or another worker is lost. It is
+            `Interrupted` after SIGTERM or SIGUSR1, when the run is saved.
     """
     refuse_other_backend(experiment)
     workdir = WorkDir(workdir)
@@ -47,8 +50,15 @@ def train(experiment, workdir, report=print) -> dict:
     with distribution.lost_workers_named(strategy), locked:
         result = None
         if chief:
+            earlier = workdir.set_aside() if restart else None
+            if earlier:
+                report(f"moved the earlier run to {earlier}")
             workdir.refuse_other(experiment)
             result = workdir.read_result()
+            more = not experiment.smoke and experiment.train.epochs
+            if result and result["epochs"] < more:
+                workdir.result.unlink()  # the run goes on
+                result = None
         result = distribution.share_result(strategy, result)
         if result:
             report(f"{workdir} is finished")
@@ -80,30 +90,37 @@ def _train(experiment, workdir, strategy, report):
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
         average = compile_model(model, task, plan, strategy)
+    # Elsewhere the state of a step is spread over processes or not in variables.
+    inside_epochs = strategy is None and keras.backend.backend() == "tensorflow"
+    inside_epochs = inside_epochs and not experiment.smoke
     run_state = callbacks.RunState(
         workdir,
         average,
-        configuration=config.digest(experiment),
+        configuration=config.digest(experiment, config.changeable_keys(experiment)),
         process=provenance.describe_process(),
         score=task.score,
         keep=options.keep_checkpoints,
+        minutes=options.checkpoint_minutes if inside_epochs else None,
     )
+    if options.checkpoint_minutes and not inside_epochs:
+        report(
+            "train.checkpoint_minutes: this run saves at ends of epochs only, as it is "
+            "distributed, a smoke run or not on TensorFlow"
+        )
     if chief:
+        run_state.restore(model, report, inside_epochs=inside_epochs)
+        check_rest(plan, run_state.step, model.steps_per_execution)
         workdir.write_config(experiment)
-        run_state.restore(model, report)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
     resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
+    if run_state.step:
+        resuming += f", {run_state.step} of {plan.steps} steps of the next"
     anew = f"starting anew, {plan.epochs} epochs"
-    report(f"{experiment.name}: {resuming if first_epoch else anew}")
-    fit(model, task, plan, first_epoch, strategy, run_state, report)
+    is_new = first_epoch == run_state.step == 0
+    report(f"{experiment.name}: {anew if is_new else resuming}")
+    with run_state.signals if inside_epochs else contextlib.nullcontext():
+        fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
-
-
-class Plan(NamedTuple):
-    """The length of a run: all epochs, and the updates of the weights in an epoch."""
-
-    epochs: int
-    steps: int
 
 
 def measured_splits(task) -> list[str]:
@@ -118,45 +135,6 @@ def measured_splits(task) -> list[str]:
                 f"train.measure: received {split!r}; allowed: {', '.join(splits)}"
             )
     return [s for s in splits if s != "train"] if chosen is None else chosen
-
-
-def make_plan(task, num_replicas: int = 1) -> Plan:
-    """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
-    options, batch_size = task.experiment.train, task.experiment.data.batch_size
-    refuse_measuring(task)
-    parts = options.accumulate_steps * num_replicas
-    if batch_size % parts:
-        raise ValueError(
-            f"data.batch_size: received {batch_size}; allowed: multiples of {parts} "
-            f"(train.accumulate_steps {options.accumulate_steps} times {num_replicas} "
-            "replicas)"
-        )
-    steps = check_num_batches(task.source, "train", batch_size)
-    if task.experiment.smoke:
-        return Plan(epochs=1, steps=2)
-    if steps % options.steps_per_execution:
-        # Keras would run into the next epoch's images to fill the last execution.
-        divisors = [n for n in range(1, steps + 1) if steps % n == 0]
-        raise ValueError(
-            f"train.steps_per_execution: received {options.steps_per_execution}; "
-            f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
-        )
-    return Plan(options.epochs, steps)
-
-
-def refuse_measuring(task) -> None:
-    """Raises ValueError if `train.measure_every` asks for what there is not."""
-    every = task.experiment.train.measure_every
-    if every and task.fit_measures:
-        allowed = "0 for classification, whose metrics every epoch has"
-    elif every and "validation" not in task.source.num_examples:
-        allowed = (
-            "0 without a validation split; data.validation_examples carves one out of "
-            "train"
-        )
-    else:
-        return
-    raise ValueError(f"train.measure_every: received {every}; allowed: {allowed}")
 
 
 def compile_model(model, task, plan, strategy=None) -> Average:
@@ -196,15 +174,22 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     experiment, options = task.experiment, task.experiment.train
     if first_epoch == plan.epochs:  # killed between the last epoch and result.json
         return
-    training = task.build_training(range(first_epoch, plan.epochs))
+    step = run_state.step
+    parts = [(range(first_epoch, plan.epochs), 0)]
+    if step:  # Keras counts steps from 0: the rest of an epoch is a fit of its own
+        parts = [
+            (range(first_epoch, first_epoch + 1), step),
+            (range(first_epoch + 1, plan.epochs), 0),
+        ]
     validation = None
     if "validation" in task.source.num_examples:
         validation = _shorten(task.build_validation(), experiment)
-    if strategy:
-        build_metrics(model, training, strategy)
-    batch_size = experiment.data.batch_size
     console = Console(
-        report, batch_size=batch_size, first_epoch=first_epoch, **plan._asdict()
+        report,
+        batch_size=experiment.data.batch_size,
+        first_epoch=first_epoch,
+        first_step=step,
+        **plan._asdict(),
     )
     watching = [
         callbacks.EpochSeeds(options.seed, distribution.worker_index(strategy)),
@@ -221,16 +206,24 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             *attention_pictures(model, task, plan, log_dir / "attention"),
         ]
     with contextlib.closing(console):
-        model.fit(
-            training.repeat() if experiment.smoke else training,
-            validation_data=validation,
-            shuffle=False,  # the data set does it
-            initial_epoch=first_epoch,
-            epochs=plan.epochs,
-            steps_per_epoch=plan.steps,
-            verbose=0,
-            callbacks=watching,
-        )
+        for epochs, first_batch in parts:
+            if not epochs:
+                continue
+            training = task.build_training(epochs, first_batch=first_batch)
+            if strategy:
+                build_metrics(model, training, strategy)
+            if first_batch:  # makes the variables of metrics, which get their values
+                model.evaluate(training.take(model.steps_per_execution), verbose=0)
+            model.fit(
+                training.repeat() if experiment.smoke else training,
+                validation_data=validation,
+                shuffle=False,  # the data set does it
+                initial_epoch=epochs.start,
+                epochs=epochs.stop,
+                steps_per_epoch=plan.steps - first_batch,
+                verbose=0,
+                callbacks=watching,
+            )
 
 
 def measurements(task, plan, average) -> list:
@@ -286,7 +279,7 @@ def finish(model, task, plan, workdir, run_state) -> dict:
             )
             for split in measured_splits(task)
         },
-        "configuration": run_state.configuration,
+        "configuration": config.digest(experiment),
         "processes": run_state.processes,
     }
     workdir.write_result(result)

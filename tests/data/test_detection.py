@@ -94,8 +94,8 @@ def test_classes_are_coco_numbers_less_one(written):
 def test_a_resumed_run_sees_what_an_uninterrupted_one_sees(written):
     whole = training(written, range(4))
     tf.random.set_seed(7)
-    resumed = training(written, range(2, 4))
-    for (x, y), (other_x, other_y) in zip(whole[6:], resumed, strict=True):
+    resumed = training(written, range(2, 4), first_batch=2)
+    for (x, y), (other_x, other_y) in zip(whole[8:], resumed, strict=True):
         np.testing.assert_array_equal(x, other_x)
         np.testing.assert_array_equal(y["boxes"], other_y["boxes"])
         np.testing.assert_array_equal(y["classes"], other_y["classes"])

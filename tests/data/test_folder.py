@@ -1,6 +1,9 @@
+import contextlib
+
 import numpy as np
 import PIL.Image
 import pytest
+import tensorflow as tf
 
 from aa_keras import data
 
@@ -76,7 +79,7 @@ def test_a_broken_picture(with_splits, capfd):
     broken.write_bytes(broken.read_bytes()[:40])
     preprocessing = data.Preprocessing(8, (0.5,) * 3, (0.5,) * 3)
 
-    def labels(policy):
+    def labels(policy, seed=0, first_batch=0):
         source = data.open_source(
             "image_folder", str(with_splits), corrupt_images=policy
         )
@@ -85,8 +88,9 @@ def test_a_broken_picture(with_splits, capfd):
             preprocessing,
             augmentation="none",
             batch_size=4,
-            seed=0,
+            seed=seed,
             epochs=range(1),
+            first_batch=first_batch,
         )
         return np.concatenate([y for _, y in batches.as_numpy_iterator()])
 
@@ -95,3 +99,13 @@ def test_a_broken_picture(with_splits, capfd):
     # An epoch keeps its length: the place is taken by another image.
     assert len(labels("skip")) == 12
     assert f"Skipped a corrupt image: {broken}" in capfd.readouterr().err
+
+    # A run that resumes in the middle of an epoch leaves out the same batches, which
+    # it does not even decode where each picture counts.
+    np.testing.assert_array_equal(labels("skip", first_batch=2), labels("skip")[8:])
+    lengths = []
+    for seed in range(6):
+        with contextlib.suppress(tf.errors.InvalidArgumentError):
+            lengths.append(len(labels("stop", seed, first_batch=2)))
+    assert 0 < len(lengths) < 6
+    assert set(lengths) == {4}

@@ -71,15 +71,17 @@ def test_training_maps_are_fresh_at_each_step_and_follow_from_seed_and_epoch():
     source = data.open_source("pointers")
     preprocessing = data.MapPreprocessing(16, source.mean, source.std)
 
-    def first(epochs, seed=0, steps=2):
+    def first(epochs, seed=0, steps=2, **options):
         batches = dense_batches.build_training(
-            source, preprocessing, batch_size=4, seed=seed, epochs=epochs
+            source, preprocessing, batch_size=4, seed=seed, epochs=epochs, **options
         )
-        assert batches.cardinality() == 1200 * len(epochs)
+        skipped = options.get("first_batch", 0)
+        assert batches.cardinality() == 1200 * len(epochs) - skipped
         return [maps.numpy() for maps, _ in batches.take(steps)]
 
     once = first(range(1, 2))
     np.testing.assert_array_equal(once, first(range(1, 3)))
+    np.testing.assert_array_equal(once[1], first(range(1, 2), first_batch=1)[0])
     others = [once[1], first(range(0, 1))[0], first(range(1, 2), seed=1)[0]]
     assert all((once[0] != other).any() for other in others)
 

@@ -153,23 +153,6 @@ def test_a_checkpoint_that_cannot_be_written_is_reported_in_one_line(tmp_path):
         fit(build_model(), run_state(tmp_path))
 
 
-@pytest.mark.parametrize("file", [checkpoints.WEIGHTS, checkpoints.STATE])
-def test_what_is_cut_off_or_gone_is_damaged(tmp_path, file):
-    model = build_model()
-    fit(model, run_state(tmp_path), epochs=2)
-    path = tmp_path / "checkpoints" / "epoch_0002" / file
-    path.write_bytes(path.read_bytes()[:-1])
-    lines = []
-    arguments = (tmp_path / "checkpoints", model, "this", lines.append)
-    assert checkpoints.restore(*arguments)["epoch"] == 1
-    path.unlink()
-    assert checkpoints.restore(*arguments)["epoch"] == 1
-    assert [line.rpartition("/")[2] for line in lines] == [
-        "epoch_0002 is damaged; using the one before",
-        "epoch_0001",
-    ] * 2
-
-
 def test_a_folder_has_one_run_at_a_time(tmp_path):
     folder = tmp_path / "run"
     with WorkDir(folder).lock():

@@ -8,7 +8,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from aa_keras import config, training
 from aa_keras.tasks import find_task
 from aa_keras.training import run
-from aa_keras.training.run import make_plan
+from aa_keras.training.plan import make_plan
 from tests.training.processes import EXPERIMENT, ROOT, SETTINGS, table
 
 PLAIN = "experiments/quickstart/digits_resnet.yaml"

@@ -111,7 +111,7 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(
     unfinished.mkdir()
     (unfinished / "state.weights.h5").write_bytes(b"half")
     output = run(workdir)
-    assert "epoch_0004 is damaged; using the one before" in output
+    assert "epoch_0004 is damaged; moved to" in output
     assert "resuming after epoch 3 of 4" in output
     processes.assert_identical(uninterrupted[0], workdir)
 
@@ -198,3 +198,6 @@ def test_a_smoke_directory_is_no_directory_of_a_run(aa_keras, tmp_path):
     assert "smoke (True there, False now)" in done.stderr
     done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", status=2)
     assert "train.epochs (40 there, 3 now)" in done.stderr
+    done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", "--restart")
+    assert "moved the earlier run to" in done.stdout
+    assert json.loads((tmp_path / "run/earlier/result.json").read_text()) == result
