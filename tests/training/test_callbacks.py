@@ -81,7 +81,7 @@ def test_only_measured_epochs_compete_for_the_best(tmp_path):
     model, state = build_model(), run_state(tmp_path)
     state.score = lambda row: row.get("val_mAP")
     answers = iter([0.4, 0.2])
-    measure = Measure(lambda model: {"mAP": next(answers)}, {1, 3})
+    measure = Measure(lambda model: {"mAP": next(answers)}, {1, 3}, state.average)
     fit(model, measure, state, epochs=4, validation_data=(X, Y))
     assert [row.get("val_mAP") for row in state.history] == [None, 0.4, None, 0.2]
     assert state.best_epoch() == 2
