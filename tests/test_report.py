@@ -167,7 +167,7 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
         for seed, accuracy in enumerate(accuracies)
     ]
     for run in runs:
-        (run / "metrics.csv").write_text("epoch,accuracy,loss\n1,0.3,2\n2,0.5,1\n")
+        (run / "metrics.csv").write_text("epoch,accuracy,seconds\n1,0.3,2\n2,0.5,4\n")
     report.collect(runs, results)
     augmented, plain = comparison.group(report.load_results(results))
     # Welch's test, from its formulas.
