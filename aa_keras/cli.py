@@ -153,8 +153,13 @@ def evaluate(workdir, split):
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE.")
-def predict(workdir, images, top, out):
-    """Name the classes or objects in image files, the most probable first."""
+@click.option("--json", "as_json", is_flag=True, help="A JSON object for each image.")
+def predict(workdir, images, top, out, as_json):
+    """Name the classes or objects in images, the most probable first.
+
+    An IMAGE may be a folder: its files of JPEG and PNG.
+    """
+    images = [path for image in images for path in _pictures_in(image)]
     if out and len(images) > 1:
         message = f"received {len(images)} images; allowed: one"
         raise click.BadParameter(message, param_hint="--out")
@@ -167,13 +172,17 @@ def predict(workdir, images, top, out):
     run = training.load_run(workdir)
     task = require_pictures(run.task)
     channels = task.preprocessing.channels
-    pictures = [read_picture(path, channels) for path in images]
-    predictions = task.predict(run.model, pictures)
-    for path, prediction in zip(images, predictions, strict=True):
-        click.echo(f"{path}: {task.describe(prediction, top)}")
-    if out:
-        Image.fromarray(task.draw(pictures[0], predictions[0])).save(out)
-        click.echo(out)
+    for path in images:
+        picture = read_picture(path, channels)
+        (prediction,) = task.predict(run.model, [picture])
+        if as_json:
+            best = {key: values[:top] for key, values in prediction.items()}
+            click.echo(json.dumps({"image": path, **best}))
+        else:
+            click.echo(f"{path}: {task.describe(prediction, top)}")
+        if out:
+            Image.fromarray(task.draw(picture, prediction)).save(out)
+            click.echo(out, err=as_json)
 
 
 @cli.command(name="export")
@@ -273,6 +282,17 @@ def report_(workdirs):
     click.echo(report.write_report())
 
 
+def _pictures_in(path):
+    """The picture files of a folder in the order of their names, or the file itself."""
+    if not os.path.isdir(path):
+        return [path]
+    suffixes = (".jpg", ".jpeg", ".png")
+    found = [n for n in sorted(os.listdir(path)) if n.lower().endswith(suffixes)]
+    if not found:
+        raise click.BadParameter(f"no {', '.join(suffixes)} in the folder {path!r}")
+    return [os.path.join(path, name) for name in found]
+
+
 def _require_checkout():
     if not os.path.isdir("experiments"):
         raise click.ClickException(
@@ -314,7 +334,7 @@ def quiet_import():
 
 def main(arguments=None):
     """Runs a command. A mistake of the user is one line on stderr and status 2."""
-    arguments = sys.argv[1:] if arguments is None else arguments
+    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         sys.exit(cli.main(arguments, prog_name="aa-keras", standalone_mode=False))
     except click.ClickException as error:

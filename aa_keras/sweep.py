@@ -164,13 +164,14 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
     for run in runs:
         history = run.workdir.read_history()
         last = history[-1] if history else {}
+        score = last.get("val_accuracy") or last.get("accuracy")
         needed = (run.epochs - len(history)) * speeds[run.name]
         rows.append(
             {
                 "run": run.name,
                 "seed": str(run.seed),
                 "epochs": f"{len(history)}/{run.epochs}",
-                "accuracy": last.get("val_accuracy") or last.get("accuracy", ""),
+                "accuracy": f"{float(score):.4f}" if score else "",
                 "minutes": f"{float(last.get('seconds', 0)) / 60:.1f}",
                 "left": "finished" if run.is_finished() else f"{needed / 60:.1f}",
             }

@@ -108,6 +108,14 @@ def test_predict(aa_keras, workdir, digits):
         (probabilities,) = model.predict(inputs, verbose=0)
         best = probabilities.argmax()
         assert line.startswith(f"{path}: {best} {probabilities[best]:.4f}")
+    # A folder, and the same answers as JSON.
+    path, *_ = digits.values()
+    done = aa_keras("predict", workdir, path.parent, "--json", "--top", 1)
+    answers = {a["image"]: a for a in map(json.loads, done.stdout.splitlines())}
+    assert list(answers) == sorted(map(str, path.parent.glob("*.png")))
+    for path, line in zip(digits.values(), lines, strict=True):
+        (name,), (score,) = (answers[str(path)][k] for k in ("class_names", "scores"))
+        assert line.startswith(f"{path}: {name} {score:.4f}")
 
 
 def test_export(aa_keras, workdir, tmp_path):
@@ -185,7 +193,7 @@ def test_version(aa_keras):
 
 
 def test_help_answers_without_a_checkout(aa_keras, tmp_path):
-    aa_keras("--help", cwd=tmp_path)
+    assert aa_keras(cwd=tmp_path).stdout == aa_keras("--help", cwd=tmp_path).stdout
     done = aa_keras("tables", cwd=tmp_path, status=2)
     assert done.stderr.startswith("aa-keras: error: no experiments/ in")
 
@@ -250,6 +258,7 @@ MISTAKES = {
         ["'tset'", "validation"],
     ),
     "no picture": (["predict", "{run}", "absent.png"], ["absent.png"]),
+    "an empty folder": (["predict", "{run}", "{run}/checkpoints"], [".png in the"]),
     "not a picture": (["predict", "{run}", EXPERIMENT], [EXPERIMENT]),
     "no such layer": (
         ["maps", "{run}", "{image}", "--out", "{out}.png", "--layer", "conv9"],
