@@ -195,6 +195,8 @@ SERetinaNet101 = partial(build, "retinanet", depth=101, **_SE)
 AARetinaNet101 = partial(build, "retinanet", depth=101, attention={})
 
 # Small relatives, not in the paper.
+ResNet18 = partial(build, "resnet", depth=18)
+AAResNet18 = partial(build, "resnet", depth=18, attention={})
 ResNet20 = partial(build, "resnet", depth=20, **_SMALL)
 AAResNet20 = partial(build, "resnet", depth=20, attention={}, **_SMALL)
 ResNet56 = partial(build, "resnet", depth=56, **_SMALL)

@@ -50,6 +50,7 @@ class Depth(NamedTuple):
 
 
 DEPTHS = {
+    18: Depth("basic", (2, 2, 2, 2)),
     34: Depth("basic", (3, 4, 6, 3)),
     50: Depth("bottleneck", (3, 4, 6, 3)),
     101: Depth("bottleneck", (3, 4, 23, 3)),
@@ -177,9 +178,10 @@ def build_resnet(
     """Builds a ResNet.
 
     Depths 34, 50, 101 and 152 are the networks of the paper's Tables 2, 3, 6 and 7
-    (stem 7x7, four stages, the stride of a bottleneck in its 3x3). Depths 8, 14, 20,
-    32, 44 and 56 are the small ones for images of about 32 x 32 (stem 3x3, three
-    stages of 16, 32 and 64 filters, shortcuts without parameters).
+    (stem 7x7, four stages, the stride of a bottleneck in its 3x3); depth 18 is like
+    them and not in the paper. Depths 8, 14, 20, 32, 44 and 56 are the small ones for
+    images of about 32 x 32 (stem 3x3, three stages of 16, 32 and 64 filters, shortcuts
+    without parameters).
 
     Attention augments the 3x3 of a bottleneck, and the first 3x3 of a basic block.
     Kernels start from a truncated normal with variance 1 / fan_in, the classifier from

@@ -47,6 +47,8 @@ PARAMETERS = {
     "RetinaNet101": 52_410_484,
     "SERetinaNet101": 57_153_652,
     "AARetinaNet101": 51_696_288,
+    "ResNet18": 11_689_512,  # as in torchvision
+    "AAResNet18": 11_135_768,
     "ResNet20": 269_722,
     "AAResNet20": 289_002,
     "ResNet56": 853_018,
