@@ -98,7 +98,9 @@ def train(experiment, workdir, overrides, smoke, restart):
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
         click.echo(_metrics_line(f"{split:10}", metrics))
-    click.echo(f"in {workdir}, for aa-keras evaluate, predict, maps, export and report")
+    if os.path.isdir(workdir):  # the chief's, if there are several workers
+        commands = "evaluate, predict, maps, export and report"
+        click.echo(f"in {workdir}, for aa-keras {commands}")
 
 
 @cli.command()

@@ -117,7 +117,7 @@ def exact_run(real_data_dir, tmp_path_factory):
         model = build_model(experiment, task.preprocessing.output_shape)
         workdir.write_config(experiment)
         workdir.write_model(model, task)
-        workdir.write_result({"metrics": {}})
+        workdir.write_result({"name": "exact", "epochs": 1, "metrics": {}})
         return folder
 
     return write

@@ -135,7 +135,7 @@ def test_subclassed_models_and_attention_alone():
     assert list(attention_layers(model)) == ["inside", "own"]
     theirs = keras.layers.MultiHeadAttention(2, 4)
     assert attention_layers(keras.Model(inputs, theirs(inputs, inputs))) == {}
-    model.own.call = lambda x: x
+    model.own.call = lambda x, mask=None: x
     with pytest.raises(ValueError, match=r"model 'subclassed.*' does not call 'own'"):
         visualization.attention_scores(model, x, PIXELS, ["own"])
 

@@ -39,5 +39,15 @@ class GatherExcite(FeatureMapLayer):
             return inputs * ops.sigmoid(ops.mean(inputs, axis=(1, 2), keepdims=True))
         window, last = 2 * self.extent - 1, {"data_format": "channels_last"}
         x = ops.average_pool(inputs, window, self.extent, padding="same", **last)
-        size = ops.shape(inputs)[1:3]
-        return inputs * ops.sigmoid(ops.image.resize(x, size, "nearest", **last))
+        for axis in (1, 2):
+            x = _nearest(x, ops.shape(inputs)[axis], axis)
+        return inputs * ops.sigmoid(x)
+
+
+def _nearest(x, length, axis):
+    """Resizes an axis by nearest neighbours.
+
+    `ops.image.resize` has no second derivative on TensorFlow.
+    """
+    centers = 2 * ops.arange(length) + 1  # in halves of a pixel
+    return ops.take(x, centers * ops.shape(x)[axis] // (2 * length), axis=axis)
