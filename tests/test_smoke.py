@@ -37,7 +37,7 @@ def data_dir(tmp_path_factory):
         return real
     written = tmp_path_factory.mktemp("tfds")
     for name, splits in {
-        "cifar100": {"train": 5100, "test": 4},
+        "cifar100": {"train": 10100, "test": 4},
         "imagenet2012": {"train": 4, "validation": 4},
         "coco/2017": {"train": 4, "validation": 4},
     }.items():
@@ -55,7 +55,7 @@ def test_two_steps(path, data_dir, tmp_path, aa_keras):
     assert (tmp_path / "run" / "model.keras").is_file()
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     shutil.rmtree(tmp_path / "run")  # checkpoints of 50 networks fill a disk
-    metrics = result["metrics"]["test"]
+    *_, metrics = result["metrics"].values()  # the last of the measured splits
     assert metrics["images"] == 2
     assert np.isfinite(list(metrics.values())).all()
-    assert result["params"] > 50_000
+    assert result["params"] > 5_000
