@@ -1,7 +1,7 @@
 """`sweep`: several experiments with several seeds each, some at a time.
 
-Each run is an `aa-keras train` in a process of its own. A run that was interrupted
-resumes, a finished one is left out, so that the same command continues a sweep.
+Each run is an `aa-keras train` in a process of its own. The same command continues a
+sweep: it skips the runs that are finished and resumes those that were interrupted.
 """
 
 import datetime

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from aa_keras import config
-from aa_keras.paper import comparison, paper_figures, report
+from aa_keras.paper import collection, comparison, paper_figures, report, summary
 from aa_keras.workdir import WorkDir
 
 FOLDER = "experiments/imagenet"
@@ -62,7 +62,7 @@ def results(tmp_path):
 
 def measured(results):
     """The last cell but one of the paper's row, and the table of all runs."""
-    runs = report.load_results(results)
+    runs = collection.load_results(results)
     row = report.rows_as_markdown([ROW], runs).splitlines()[-1]
     return row.split(" | ")[3], report.runs_as_markdown(runs)
 
@@ -71,7 +71,7 @@ def test_a_run_of_the_rows_file_counts_for_the_row(finished, results):
     # What changes no result may differ; an option may be written out or left open.
     housekeeping = ("data.data_dir=/elsewhere", "train.keep_checkpoints=1")
     run = finished("name=mine", "train.seed=3", "model.dropout=0.0", *housekeeping)
-    (path,) = report.collect([run], results)
+    (path,) = collection.collect([run], results)
     assert path.name == "mine-seed3.json"
     cell, table = measured(results)
     assert cell == "top-1 76.41, top-5 93.10 (seed 3)"
@@ -82,7 +82,7 @@ def test_a_run_of_the_rows_file_counts_for_the_row(finished, results):
 
 
 def test_a_run_of_another_configuration_stands_under_other_runs(finished, results):
-    report.collect([finished("data.name=digits", "train.epochs=1")], results)
+    collection.collect([finished("data.name=digits", "train.epochs=1")], results)
     cell, table = measured(results)
     assert cell.startswith("not run")
     data, epochs = "'imagenet2012' there, 'digits' here", "100 there, 1 here"
@@ -93,9 +93,9 @@ def test_a_run_of_another_configuration_stands_under_other_runs(finished, result
 def test_options_left_open_equal_the_familys_values(finished, results):
     attentive = f"{FOLDER}/aa_resnet_50.yaml"
     written, other = "model.attention.num_heads=8", "model.attention.num_heads=4"
-    report.collect([finished(written, experiment=attentive)], results)
-    report.collect([finished(other, "name=b", experiment=attentive)], results)
-    same, changed = report.load_results(results)
+    collection.collect([finished(written, experiment=attentive)], results)
+    collection.collect([finished(other, "name=b", experiment=attentive)], results)
+    same, changed = collection.load_results(results)
     assert same["reproduces"] == attentive
     assert same["experiment"]["model"]["attention"]["key_ratio"] == 0.2
     assert changed["reproduces"] is None
@@ -105,33 +105,33 @@ def test_options_left_open_equal_the_familys_values(finished, results):
 def test_a_clash_of_names_is_an_error(finished, results):
     first, second = finished(), finished("train.epochs=1")
     with pytest.raises(ValueError, match=r"train\.epochs \(100 there, 1 here\)"):
-        report.collect([first, second], results)
+        collection.collect([first, second], results)
     assert not results.exists()
-    (path,) = report.collect([first], results)
+    (path,) = collection.collect([first], results)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"resnet_50-seed0\.json is of another"):
-        report.collect([finished("name=other"), second], results)
+        collection.collect([finished("name=other"), second], results)
     assert path.read_bytes() == before
     assert list(results.iterdir()) == [path]
-    assert report.collect([first, finished("train.seed=1")], results)[0] == path
+    assert collection.collect([first, finished("train.seed=1")], results)[0] == path
 
 
 def test_what_cannot_be_collected_is_refused(finished, results, tmp_path):
     with pytest.raises(ValueError, match="a smoke run"):
-        report.collect([finished(), finished("smoke=true")], results)
+        collection.collect([finished(), finished("smoke=true")], results)
     with pytest.raises(ValueError, match=r"no result\.json"):
-        report.collect([tmp_path], results)
+        collection.collect([tmp_path], results)
     outside = finished()
     text = (outside / "config.yaml").read_text()
     (outside / "config.yaml").write_text(text.replace("resnet_50", "../../x", 1))
     with pytest.raises(ValueError, match=r"received '\.\./\.\./x'; allowed: lett"):
-        report.collect([outside], results)
+        collection.collect([outside], results)
     assert not results.exists()
 
 
 def test_a_run_of_several_versions_is_marked(finished, results):
     processes = [PROCESS, {**PROCESS, "git_revision": "def"}]
-    report.collect([finished(processes=processes)], results)
+    collection.collect([finished(processes=processes)], results)
     cell, table = measured(results)
     assert cell == "top-1 76.41, top-5 93.10 (seed 0, mixed)"
     assert table.endswith("| V100, V100 | mixed |")
@@ -141,7 +141,7 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     monkeypatch.setattr(report.tables, "table_rows", lambda experiments: [ROW])
     page = tmp_path / "README.md"
     page.write_text("a\n<!-- runs -->\nold\n<!-- /runs -->\nb\n")
-    report.collect([finished(), finished("name=short", "train.epochs=1")], results)
+    collection.collect([finished(), finished("name=short", "train.epochs=1")], results)
     path = report.write_report(results, readme=page)
     runs, others = path.read_text().split("## Other runs")
     assert "| resnet_50 | 0 | 90 |" in runs
@@ -168,8 +168,8 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
     ]
     for run in runs:
         (run / "metrics.csv").write_text("epoch,accuracy,seconds\n1,0.3,2\n2,0.5,4\n")
-    report.collect(runs, results)
-    augmented, plain = comparison.group(report.load_results(results))
+    collection.collect(runs, results)
+    augmented, plain = comparison.group(collection.load_results(results))
     # Welch's test, from its formulas.
     a, b = (np.array(scores[stem]) for stem in scores)
     errors = [x.var(ddof=1) / len(x) for x in (a, b)]
@@ -214,14 +214,14 @@ def test_a_section_of_a_page_is_replaced_and_nothing_else():
 
 
 def test_summary_lines():
-    summary = report.summarize(config.load(f"{FOLDER}/aa_resnet_50.yaml"))
-    text = report.summary_as_text(summary)
+    counted = summary.summarize(config.load(f"{FOLDER}/aa_resnet_50.yaml"))
+    text = summary.summary_as_text(counted)
     # The file leaves the paper's ratios open; 8 heads: section 4 of the paper.
-    assert summary["options"]["attention"]["num_heads"] == 8
+    assert counted["options"]["attention"]["num_heads"] == 8
     assert "attention     key_ratio 0.2, value_ratio 0.1, num_heads 8" in text
     assert "network       name resnet, classes 1000, depth 50" in text
     assert "table 3, AA-ResNet-50: params_m 25.8 (+0.009), gflops 8.3 (+0.026)" in text
-    plain = report.summarize(config.load(EXPERIMENT))
+    plain = summary.summarize(config.load(EXPERIMENT))
     # The ResNet-50 of torchvision and of every other code base.
     assert plain["params"] == 25557032
     assert json.loads(json.dumps(plain)) == plain

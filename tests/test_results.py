@@ -6,7 +6,7 @@ import math
 import pytest
 
 from aa_keras.data import pointers
-from aa_keras.paper import comparison, report
+from aa_keras.paper import collection, comparison, report
 from tests.conftest import ROOT
 
 POINTERS = [
@@ -16,7 +16,7 @@ POINTERS = [
 
 @pytest.fixture(scope="module")
 def runs():
-    return report.load_results(ROOT / "results", ROOT / "experiments")
+    return collection.load_results(ROOT / "results", ROOT / "experiments")
 
 
 def test_the_page_and_the_readme_have_the_table_of_the_results(runs):

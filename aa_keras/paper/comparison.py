@@ -50,7 +50,10 @@ def compare(scores, baseline) -> Difference:
 
 
 def group(runs: Iterable[Mapping[str, Any]]) -> list[Group]:
-    """Returns the experiments of classifiers among runs of `report.load_results`."""
+    """Returns the experiments of classifiers among collected runs.
+
+    `runs` are those of `collection.load_results`.
+    """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         if all("accuracy" in metrics for metrics in run["metrics"].values()):

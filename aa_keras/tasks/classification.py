@@ -23,15 +23,9 @@ class Classification(PictureTask):
     def training_options(self):
         return self.experiment.data.training_options
 
-    def build_validation(self):
-        return self.build_evaluation("validation")
-
     def compile_arguments(self):
         label_smoothing = self.experiment.train.label_smoothing
         return _compile_arguments(from_logits=True, label_smoothing=label_smoothing)
-
-    def score(self, row):
-        return row.get("val_accuracy")
 
     def measure(self, model, batches):
         """Returns `loss`, `accuracy`, `top_5_accuracy` and `images`."""

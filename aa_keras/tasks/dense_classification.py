@@ -21,14 +21,8 @@ class DenseClassification(Task):
     def training_options(self):
         return {"batch_size": self.experiment.data.batch_size}
 
-    def build_validation(self):
-        return self.build_evaluation("validation")
-
     def compile_arguments(self):
         return _compile_arguments(from_logits=True)
-
-    def score(self, row):
-        return row.get("val_accuracy")
 
     def measure(self, model, batches):
         """Returns `loss`, `accuracy` over `cells`, `cells` and `images`."""

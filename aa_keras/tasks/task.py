@@ -94,9 +94,9 @@ class Task(abc.ABC):
             **(self.training_options | changed),
         )
 
-    @abc.abstractmethod
     def build_validation(self) -> tf.data.Dataset:
         """Returns the validation split as `model.fit` validates on it."""
+        return self.build_evaluation("validation")
 
     def build_evaluation(self, split: str) -> tf.data.Dataset:
         """Returns each image of a split exactly once, as `measure` takes it."""
@@ -111,12 +111,12 @@ class Task(abc.ABC):
     def compile_arguments(self) -> dict:
         """Returns loss, metrics and more for `model.compile` in training."""
 
-    @abc.abstractmethod
     def score(self, row: dict) -> float | None:
         """Returns how good an epoch was by its row of `metrics.csv`; larger is better.
 
-        `None` without a validation split.
+        By default the validation accuracy; `None` without a validation split.
         """
+        return row.get("val_accuracy")
 
     @abc.abstractmethod
     def measure(self, model, batches) -> dict:

@@ -8,7 +8,7 @@ import keras
 import pytest
 
 from aa_keras import config, models, training
-from aa_keras.paper.report import summarize, summary_as_text
+from aa_keras.paper.summary import summarize, summary_as_text
 
 EXPERIMENT = """
 import: [own_networks]

@@ -1,65 +1,19 @@
-"""The command line. Nothing else imports this module.
+"""The commands.
 
-The commands that need TensorFlow import it themselves, so that `--help` and a mistake
-in an experiment file are reported at once.
+Those that need TensorFlow import it themselves, so that `--help` and a mistake in an
+experiment file are reported at once.
 """
 
-import contextlib
-import datetime
 import json
 import os
-import re
 import sys
-import traceback
 
 import click
 
 from aa_keras import __version__, config
+from aa_keras.cli.arguments import ClockTime, Pixel, ends_in, pictures_in
+from aa_keras.cli.noise import quiet_import, silenced
 from aa_keras.export.formats import FORMATS
-
-
-class Pixel(click.ParamType):
-    """`Y,X`, two whole numbers."""
-
-    name = "Y,X"
-
-    def convert(self, value, param, context):
-        try:
-            y, x = (int(number) for number in value.split(","))
-        except ValueError:
-            self.fail(f"received {value!r}; allowed: Y,X, as in 3,5", param, context)
-        return y, x
-
-
-class ClockTime(click.ParamType):
-    """`HH:MM`, the next moment at which the clock shows it."""
-
-    name = "HH:MM"
-
-    def convert(self, value, param, context):
-        try:
-            clock = datetime.datetime.strptime(value, "%H:%M").time()
-        except ValueError:
-            message = f"received {value!r}; allowed: HH:MM, as in 23:30"
-            self.fail(message, param, context)
-        now = datetime.datetime.now()
-        moment = datetime.datetime.combine(now, clock)
-        return moment if moment > now else moment + datetime.timedelta(days=1)
-
-
-def ends_in(*suffixes):
-    """A callback of click that refuses other names of files."""
-
-    def check(context, param, value):
-        if value and not value.lower().endswith(suffixes):
-            allowed = " or ".join(suffixes)
-            raise click.BadParameter(
-                f"received {value!r}; allowed: a file that ends in {allowed}"
-            )
-        return value
-
-    return check
-
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
 experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
@@ -112,7 +66,9 @@ def train(experiment, workdir, overrides, smoke, restart):
 )
 @click.option("--threads", type=click.IntRange(1), help="Of each; defaults to all.")
 @click.option(
-    "--until", type=ClockTime(), help="Save and stop each run then, at its next step."
+    "--until",
+    type=ClockTime(),
+    help="Save and stop each run then, at its next step.",
 )
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
@@ -161,7 +117,7 @@ def predict(workdir, images, top, out, as_json):
 
     An IMAGE may be a folder: its files of JPEG and PNG.
     """
-    images = [path for image in images for path in _pictures_in(image)]
+    images = [path for image in images for path in pictures_in(image)]
     if out and len(images) > 1:
         message = f"received {len(images)} images; allowed: one"
         raise click.BadParameter(message, param_hint="--out")
@@ -247,10 +203,10 @@ def summary(experiment, output):
     with silenced():
         loaded = config.load(experiment)
     with quiet_import():
-        from aa_keras.paper import report
-    counted = report.summarize(loaded)
-    as_text = report.summary_as_text
-    click.echo(json.dumps(counted, indent=2) if output == "json" else as_text(counted))
+        from aa_keras.paper.summary import summarize, summary_as_text
+    counted = summarize(loaded)
+    as_json = output == "json"
+    click.echo(json.dumps(counted, indent=2) if as_json else summary_as_text(counted))
 
 
 @cli.command()
@@ -260,13 +216,13 @@ def tables(table, output):
     """Show every row of the paper's tables: claimed, built, measured."""
     _require_checkout()
     with quiet_import():
-        from aa_keras.paper import report
+        from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
     rows = table_rows(table)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return
-    runs = report.load_results()
+    runs = collection.load_results()
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
         click.echo(f"\n**Table {number}**\n\n{report.rows_as_markdown(part, runs)}")
@@ -278,21 +234,10 @@ def report_(workdirs):
     """Add finished runs to results/ and write results/RESULTS.md."""
     _require_checkout()
     with quiet_import():
-        from aa_keras.paper import report
-    for path in report.collect(workdirs):
+        from aa_keras.paper import collection, report
+    for path in collection.collect(workdirs):
         click.echo(path)
     click.echo(report.write_report())
-
-
-def _pictures_in(path):
-    """The picture files of a folder in the order of their names, or the file itself."""
-    if not os.path.isdir(path):
-        return [path]
-    suffixes = (".jpg", ".jpeg", ".png")
-    found = [n for n in sorted(os.listdir(path)) if n.lower().endswith(suffixes)]
-    if not found:
-        raise click.BadParameter(f"no {', '.join(suffixes)} in the folder {path!r}")
-    return [os.path.join(path, name) for name in found]
 
 
 def _require_checkout():
@@ -301,63 +246,6 @@ def _require_checkout():
             f"no experiments/ in {os.getcwd()}; this command runs in the root of a "
             "checkout of aa_keras"
         )
-
-
-@contextlib.contextmanager
-def silenced():
-    """Silences what TensorFlow's libraries write to stderr while they are imported.
-
-    They write before they read any log level. Exceptions are not affected.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    saved, null = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    try:
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
-
-
-@contextlib.contextmanager
-def quiet_import():
-    """Imports TensorFlow, and what a command imports after it, without their noise."""
-    with silenced():
-        import absl.logging
-        import tensorflow as tf
-
-        # tensorflow-datasets warns of its own use of deprecated parts.
-        absl.logging.set_verbosity(absl.logging.ERROR)
-        tf.config.list_physical_devices()  # looks for accelerators, and says so
-        yield
-
-
-def main(arguments=None):
-    """Runs a command. A mistake of the user is one line on stderr and status 2."""
-    arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    try:
-        sys.exit(cli.main(arguments, prog_name="aa-keras", standalone_mode=False))
-    except click.ClickException as error:
-        _fail(error.format_message(), 2)
-    except click.Abort:
-        _fail("interrupted; the same command resumes from the last checkpoint", 130)
-    except (ValueError, OSError, RuntimeError) as error:
-        if "--traceback" in arguments:
-            traceback.print_exc()
-        _fail(error, 1 if isinstance(error, RuntimeError) else 2)
-    except Exception as error:
-        # Raised in a pipeline's graph, inside a long message of TensorFlow.
-        corrupt = re.search(r"corrupt image \([^\n]*", str(error))
-        if not corrupt or "--traceback" in arguments:
-            raise
-        _fail(corrupt[0], 1)
-
-
-def _fail(error, status):
-    click.echo(f"aa-keras: error: {' '.join(str(error).split())}", err=True)
-    sys.exit(status)
 
 
 def _metrics_line(title, metrics):

@@ -1,0 +1,60 @@
+"""The values that the commands take, each with its refusal."""
+
+import datetime
+import os
+
+import click
+
+
+class Pixel(click.ParamType):
+    """`Y,X`, two whole numbers."""
+
+    name = "Y,X"
+
+    def convert(self, value, param, context):
+        try:
+            y, x = (int(number) for number in value.split(","))
+        except ValueError:
+            self.fail(f"received {value!r}; allowed: Y,X, as in 3,5", param, context)
+        return y, x
+
+
+class ClockTime(click.ParamType):
+    """`HH:MM`, the next moment at which the clock shows it."""
+
+    name = "HH:MM"
+
+    def convert(self, value, param, context):
+        try:
+            clock = datetime.datetime.strptime(value, "%H:%M").time()
+        except ValueError:
+            message = f"received {value!r}; allowed: HH:MM, as in 23:30"
+            self.fail(message, param, context)
+        now = datetime.datetime.now()
+        moment = datetime.datetime.combine(now, clock)
+        return moment if moment > now else moment + datetime.timedelta(days=1)
+
+
+def ends_in(*suffixes):
+    """A callback of click that refuses other names of files."""
+
+    def check(context, param, value):
+        if value and not value.lower().endswith(suffixes):
+            allowed = " or ".join(suffixes)
+            raise click.BadParameter(
+                f"received {value!r}; allowed: a file that ends in {allowed}"
+            )
+        return value
+
+    return check
+
+
+def pictures_in(path):
+    """The picture files of a folder in the order of their names, or the file itself."""
+    if not os.path.isdir(path):
+        return [path]
+    suffixes = (".jpg", ".jpeg", ".png")
+    found = [n for n in sorted(os.listdir(path)) if n.lower().endswith(suffixes)]
+    if not found:
+        raise click.BadParameter(f"no {', '.join(suffixes)} in the folder {path!r}")
+    return [os.path.join(path, name) for name in found]
