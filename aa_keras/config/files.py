@@ -43,8 +43,7 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
 
     Args:
         path: a YAML file. Its top-level `base:` may name another file, relative to its
-        own
-            folder, whose values it overrides (one level).
+            own folder, whose values it overrides (one level).
         overrides: iterable of str, such as `"train.epochs=2"`, applied last.
 
     Raises:

@@ -21,8 +21,7 @@ def attention_depths(
         value_ratio: float, value depth over filters (upsilon). Defaults to `0.1`.
         num_heads: int, the attention heads (N_h). Defaults to `8`.
         min_key_depth_per_head: int, lower bound for the key depth of one head; 0
-        switches
-            it off. Defaults to `20`, as in the paper's ResNets.
+            switches it off. Defaults to `20`, as in the paper's ResNets.
 
     Raises:
         ValueError: if an argument is out of range or `filters` has too few channels.

@@ -168,27 +168,6 @@ class RunState(keras.callbacks.Callback):
         write_text(self.workdir.metrics, text.getvalue())
 
 
-class Measure(keras.callbacks.Callback):
-    """Adds metrics that `fit` does not compute to the validation of some epochs.
-
-    `measure` is called with the model, which has the weights of `average` then, and
-    returns a dict of numbers; `epochs` are counted from 0. It must come before
-    `RunState`, which stores the metrics.
-    """
-
-    def __init__(self, measure, epochs, average):
-        super().__init__()
-        self.measure = measure
-        self.epochs = epochs
-        self.average = average
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch in self.epochs:
-            with self.average.in_model():
-                metrics = self.measure(self.model)
-            logs.update({f"val_{name}": value for name, value in metrics.items()})
-
-
 class EpochSeeds(keras.callbacks.Callback):
     """Seeds the generators of dropout at each epoch.
 

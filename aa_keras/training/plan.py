@@ -15,7 +15,6 @@ class Plan(NamedTuple):
 def make_plan(task, num_replicas: int = 1) -> Plan:
     """Returns a run's length; a ValueError if batch, replicas, steps do not divide."""
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
-    refuse_measuring(task)
     parts = options.accumulate_steps * num_replicas
     if batch_size % parts:
         raise ValueError(
@@ -34,21 +33,6 @@ def make_plan(task, num_replicas: int = 1) -> Plan:
             f"allowed: divisors of the {steps} steps of an epoch, {divisors}"
         )
     return Plan(options.epochs, steps)
-
-
-def refuse_measuring(task) -> None:
-    """Raises ValueError if `train.measure_every` asks for what there is not."""
-    every = task.experiment.train.measure_every
-    if every and task.fit_measures:
-        allowed = "0 for classification, whose metrics every epoch has"
-    elif every and "validation" not in task.source.num_examples:
-        allowed = (
-            "0 without a validation split; data.validation_examples carves one out of "
-            "train"
-        )
-    else:
-        return
-    raise ValueError(f"train.measure_every: received {every}; allowed: {allowed}")
 
 
 def check_rest(plan, step, steps_per_execution) -> None:

@@ -9,7 +9,13 @@ from aa_keras import config, models
 from aa_keras.counting import count
 from aa_keras.layers import attention_layers
 from aa_keras.tasks import find_task
-from aa_keras.training import callbacks, distribution, normalization, provenance
+from aa_keras.training import (
+    callbacks,
+    distribution,
+    measuring,
+    normalization,
+    provenance,
+)
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
 from aa_keras.training.optimizers import build_optimizer, decay_weights
@@ -85,7 +91,7 @@ def _train(experiment, workdir, strategy, report):
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     task = find_task(experiment).open(experiment)
-    measured_splits(task)  # a mistake is reported before the training
+    measuring.check(task)
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
@@ -121,20 +127,6 @@ def _train(experiment, workdir, strategy, report):
     with run_state.signals if inside_epochs else contextlib.nullcontext():
         fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
-
-
-def measured_splits(task) -> list[str]:
-    """Returns the splits that a run measures at its end; a ValueError if one is not.
-
-    By default all but `train`, the images of which a network has seen.
-    """
-    chosen, splits = task.experiment.train.measure, list(task.source.num_examples)
-    for split in chosen or ():
-        if split not in splits:
-            raise ValueError(
-                f"train.measure: received {split!r}; allowed: {', '.join(splits)}"
-            )
-    return [s for s in splits if s != "train"] if chosen is None else chosen
 
 
 def compile_model(model, task, plan, strategy=None) -> Average:
@@ -183,7 +175,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         ]
     validation = None
     if "validation" in task.source.num_examples:
-        validation = _shorten(task.build_validation(), experiment)
+        validation = measuring.shorten(task.build_validation(), experiment)
     console = Console(
         report,
         batch_size=experiment.data.batch_size,
@@ -199,7 +191,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
     if distribution.is_chief(strategy):
         log_dir = run_state.workdir.tensorboard
         watching += [
-            *measurements(task, plan, run_state.average),
+            *measuring.measurements(task, plan, run_state.average),
             run_state,
             console,
             keras.callbacks.TensorBoard(log_dir, write_graph=False),
@@ -224,21 +216,6 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
                 verbose=0,
                 callbacks=watching,
             )
-
-
-def measurements(task, plan, average) -> list:
-    """Returns the callbacks that `train.measure_every` asks for."""
-    every = task.experiment.train.measure_every
-    if not every:
-        return []
-
-    def measure(model):
-        batches = task.build_evaluation("validation")
-        metrics = task.measure(model, _shorten(batches, task.experiment))
-        return {name: value for name, value in metrics.items() if name != "images"}
-
-    epochs = {*range(every - 1, plan.epochs, every), plan.epochs - 1}
-    return [callbacks.Measure(measure, epochs, average)]
 
 
 def attention_pictures(model, task, plan, log_dir) -> list:
@@ -275,19 +252,15 @@ def finish(model, task, plan, workdir, run_state) -> dict:
         "smoke": experiment.smoke,
         "metrics": {
             split: task.measure(
-                final, _shorten(task.build_evaluation(split), experiment)
+                final, measuring.shorten(task.build_evaluation(split), experiment)
             )
-            for split in measured_splits(task)
+            for split in measuring.measured_splits(task)
         },
         "configuration": config.digest(experiment),
         "processes": run_state.processes,
     }
     workdir.write_result(result)
     return result
-
-
-def _shorten(batches, experiment):
-    return batches.take(1) if experiment.smoke else batches
 
 
 def build_model(experiment, input_shape, classifier_activation=None) -> keras.Model:

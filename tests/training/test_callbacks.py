@@ -10,12 +10,12 @@ from aa_keras import checkpoints
 from aa_keras.training.averaging import Average
 from aa_keras.training.callbacks import (
     EpochSeeds,
-    Measure,
     NonFiniteLoss,
     RunState,
     StopOnNonFiniteLoss,
 )
 from aa_keras.training.console import Console
+from aa_keras.training.measuring import Measure
 from aa_keras.training.optimizers import build_optimizer
 from aa_keras.workdir import WorkDir
 

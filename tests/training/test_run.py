@@ -60,13 +60,12 @@ def test_numbers_that_do_not_divide_each_other(overrides, num_replicas, message)
     ],
 )
 def test_what_cannot_be_measured_while_training(
-    experiment, overrides, message, real_data_dir
+    experiment, overrides, message, real_data_dir, tmp_path
 ):
     overrides += [f"data.data_dir={real_data_dir}"] if "coco" in experiment else []
     experiment = load("train.measure_every=5", *overrides, experiment=experiment)
-    task = find_task(experiment).open(experiment)
     with pytest.raises(ValueError, match=message):
-        make_plan(task)
+        training.train(experiment, tmp_path / "run")
 
 
 def test_a_folder_of_another_configuration_is_refused_with_the_keys(uninterrupted):

@@ -27,8 +27,7 @@ def fit_table(table, length, on_larger="raise"):
 
     Raises:
         ValueError: if `length` is more than L and `on_larger` is "raise", not "resize".
-        For
-            a length known only at run time the backend raises its own error.
+            For a length known only at run time the backend raises its own error.
     """
     num_rows, depth = table.shape
     built = (num_rows + 1) // 2

@@ -1,0 +1,74 @@
+"""What a run measures: on which splits at its end, and after which epochs."""
+
+import keras
+
+
+def check(task) -> None:
+    """Raises ValueError if `measure` or `measure_every` asks for what there is not."""
+    measured_splits(task)
+    every = task.experiment.train.measure_every
+    if every and task.fit_measures:
+        allowed = "0 for classification, whose metrics every epoch has"
+    elif every and "validation" not in task.source.num_examples:
+        allowed = (
+            "0 without a validation split; data.validation_examples carves one out of "
+            "train"
+        )
+    else:
+        return
+    raise ValueError(f"train.measure_every: received {every}; allowed: {allowed}")
+
+
+def measured_splits(task) -> list[str]:
+    """Returns the splits that a run measures at its end; a ValueError if one is not.
+
+    By default all but `train`, the images of which a network has seen.
+    """
+    chosen, splits = task.experiment.train.measure, list(task.source.num_examples)
+    for split in chosen or ():
+        if split not in splits:
+            raise ValueError(
+                f"train.measure: received {split!r}; allowed: {', '.join(splits)}"
+            )
+    return [s for s in splits if s != "train"] if chosen is None else chosen
+
+
+class Measure(keras.callbacks.Callback):
+    """Adds metrics that `fit` does not compute to the validation of some epochs.
+
+    `measure` is called with the model, which has the weights of `average` then, and
+    returns a dict of numbers; `epochs` are counted from 0. It must come before
+    `RunState`, which stores the metrics.
+    """
+
+    def __init__(self, measure, epochs, average):
+        super().__init__()
+        self.measure = measure
+        self.epochs = epochs
+        self.average = average
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch in self.epochs:
+            with self.average.in_model():
+                metrics = self.measure(self.model)
+            logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+
+def measurements(task, plan, average) -> list[Measure]:
+    """Returns the callbacks that `train.measure_every` asks for."""
+    every = task.experiment.train.measure_every
+    if not every:
+        return []
+
+    def measure(model):
+        batches = task.build_evaluation("validation")
+        metrics = task.measure(model, shorten(batches, task.experiment))
+        return {name: value for name, value in metrics.items() if name != "images"}
+
+    epochs = {*range(every - 1, plan.epochs, every), plan.epochs - 1}
+    return [Measure(measure, epochs, average)]
+
+
+def shorten(batches, experiment):
+    """Returns the batches on which a run is measured: one in a smoke run."""
+    return batches.take(1) if experiment.smoke else batches
