@@ -58,5 +58,10 @@ def test_a_stack_has_the_layers_that_its_options_say():
     trained = sum(int(np.prod(w.shape)) for w in model.trainable_weights)
     assert trained == 38 * 4 * 9 + 4 * 4 * 9 + 2 * 2 * 4 + 4 * 8 + 8
     assert model.output_shape == (None, None, None, 8)
+    maps, _ = pointers.draw_maps(tf.constant([1, 2]), 1, 9)
+    np.testing.assert_allclose(model(maps).numpy().sum(-1), 1, atol=1e-6)
+    logits = build(depth=2, width=4, kernel_size=3, classifier_activation=None)
+    logits.set_weights(model.get_weights())
+    np.testing.assert_allclose(tf.nn.softmax(logits(maps)), model(maps), atol=1e-6)
     with pytest.raises(ValueError, match=r"attention.stages: received"):
         build(attention={**ATTENTION, "stages": [2]})

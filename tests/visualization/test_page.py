@@ -10,8 +10,8 @@ from aa_keras import models, visualization
 from aa_keras.layers import attention_layers
 
 SIZE = (12, 20)
-# What would end or hide the data of a page that does not escape it.
-TITLE = "Maps <!--<script></script><b onclick=x>of</b> a \N{LATIN SMALL LETTER U}"
+# Unescaped, the first tag would end the data of the page and the next two hide its end.
+TITLE = "Maps </script><!--<script><b onclick=x>of</b> a \N{LATIN SMALL LETTER U}"
 FLAGS = (
     "--headless",
     "--no-sandbox",
