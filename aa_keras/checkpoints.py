@@ -40,9 +40,8 @@ def save(directory, epoch: int, model, state: dict, step: int = 0) -> None:
     except (OSError, RuntimeError) as error:  # h5py raises the latter
         raise OSError(
             f"{directory}: the checkpoint of epoch {epoch + (step > 0)} cannot be "
-            f"written: "
-            f"{_reason(error)}; earlier ones are intact, and the same command resumes "
-            "from the newest"
+            f"written: {_reason(error)}; earlier ones are intact, and the same command "
+            "resumes from the newest"
         ) from error
 
 

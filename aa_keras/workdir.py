@@ -137,7 +137,8 @@ class WorkDir:
                 rows = list(csv.DictReader(file))
             if not all(float(row["seconds"]) >= 0 for row in rows):
                 raise ValueError("a time is negative")
-            [float(value) for row in rows for value in row.values()]
+            # Empty where an epoch was not measured.
+            [float(value) for row in rows for value in row.values() if value != ""]
         return rows
 
     def write_result(self, result: dict) -> None:

@@ -1,7 +1,5 @@
 """What happens at the edges of an epoch, on models of a few numbers."""
 
-import csv
-
 import keras
 import numpy as np
 import pytest
@@ -85,8 +83,7 @@ def test_only_measured_epochs_compete_for_the_best(tmp_path):
     fit(model, measure, state, epochs=4, validation_data=(X, Y))
     assert [row.get("val_mAP") for row in state.history] == [None, 0.4, None, 0.2]
     assert state.best_epoch() == 2
-    with (tmp_path / "metrics.csv").open() as file:
-        table = list(csv.DictReader(file))
+    table = WorkDir(tmp_path).read_history()
     assert [row["val_mAP"] for row in table] == ["", "0.4", "", "0.2"]
     assert all(float(row["val_loss"]) > 0 for row in table)
 
