@@ -39,7 +39,7 @@ class Console(keras.callbacks.Callback):
         self.first_epoch = first_epoch
         self.epochs = epochs
         self.steps = steps
-        self._columns = None
+        self._columns: dict[str, int] = {}
         self.first_step = first_step
         self._bars = progress.Progress(
             progress.TextColumn("{task.description}"),
@@ -96,9 +96,9 @@ class Console(keras.callbacks.Callback):
             "img/s": f"{self._speed():.0f}" if self._speed() else "",
             "left": "" if left is None else str(datetime.timedelta(seconds=left)),
         }
-        if self._columns is None:
-            self._columns = {name: max(_WIDTH, len(name)) for name in row}
-            self.report(self._line({name: name for name in row}))
+        if not row.keys() <= self._columns.keys():  # not every epoch is measured
+            self._columns |= {name: max(_WIDTH, len(name)) for name in row}
+            self.report(self._line({name: name for name in self._columns}))
         self.report(self._line(row))
 
     def _line(self, row):

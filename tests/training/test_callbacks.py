@@ -216,3 +216,6 @@ def test_the_console_shows_speed_and_time_left():
     assert lines[2].endswith("    0.1       4 0:00:00")
     assert len(lines) == 3
     assert len({len(line) for line in lines}) == 1
+    console.on_epoch_end(1, {"loss": 1.0, "val_mAP": 0.25})
+    assert lines[3].split()[-1] == "val_mAP"
+    assert lines[4].split()[-1] == "0.25"
