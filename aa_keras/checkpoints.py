@@ -10,17 +10,15 @@ OrbaxCheckpoint has no checksum, so that a damaged file ends the run.
 
 import hashlib
 import json
-import math
 import os
 import re
 import shutil
 from pathlib import Path
 
+from aa_keras.keras_internals import serialize_weights
 from aa_keras.whole_writes import unused, whole_folder
 
 WEIGHTS, STATE, BEST = "state.weights.h5", "state.json", "best"
-_NUMBER_SIZE = 4  # bytes; the optimiser's int64 counters fit into their headers
-_HEADER_SIZE = 4096  # bytes, more than HDF5 needs for one variable
 _NAME = re.compile(r"epoch_(\d{4,})(?:_step_(\d+))?")
 
 
@@ -29,16 +27,18 @@ def save(directory, epoch: int, model, state: dict, step: int = 0) -> None:
 
     `step` is the number of steps of the next epoch that are done as well.
     `state` is a dict of plain data; its `configuration` is the digest of the run's.
+
+    Raises:
+        RuntimeError: if it cannot be written. Earlier checkpoints are intact.
     """
     try:
         with whole_folder(_folder(directory, epoch, step), replace=True) as folder:
-            _check_space(folder / WEIGHTS, model)
-            model.save_weights(folder / WEIGHTS)
+            (folder / WEIGHTS).write_bytes(serialize_weights(model))
             state = {**state, "epoch": epoch, "step": step}
             state["sha256"] = _checksum(folder / WEIGHTS, state)
             (folder / STATE).write_text(json.dumps(state), encoding="utf-8")
-    except (OSError, RuntimeError) as error:  # h5py raises the latter
-        raise OSError(
+    except OSError as error:
+        raise RuntimeError(
             f"{directory}: the checkpoint of epoch {epoch + (step > 0)} cannot be "
             f"written: {_reason(error)}; earlier ones are intact, and the same command "
             "resumes from the newest"
@@ -49,6 +49,9 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
     """Copies the checkpoint of `epoch` to `best` if its score is larger.
 
     A larger `score` is better. `score_of` computes it from a checkpoint's state.
+
+    Raises:
+        RuntimeError: if it cannot be written. The checkpoints are intact.
     """
     best = Path(directory) / BEST
     state = read_state(best, verify=False)
@@ -56,9 +59,10 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
         return
     try:
         with whole_folder(best, replace=True) as folder:
-            shutil.copytree(_folder(directory, epoch), folder, dirs_exist_ok=True)
+            for name in (WEIGHTS, STATE):
+                shutil.copyfile(_folder(directory, epoch) / name, folder / name)
     except OSError as error:
-        raise OSError(
+        raise RuntimeError(
             f"{best}: cannot be written: {_reason(error)}; the checkpoints are intact"
         ) from error
 
@@ -160,17 +164,6 @@ def _set_aside(folder):
     return folder.rename(aside)
 
 
-def _check_space(path, model):
-    """Writes as many bytes as the weights will need, or raises OSError.
-
-    HDF5 fails a second time when it closes a file that it could not write, and may then
-    end the process.
-    """
-    variables = [*model.variables, *model.optimizer.variables]
-    size = sum(math.prod(v.shape) * _NUMBER_SIZE + _HEADER_SIZE for v in variables)
-    path.write_bytes(bytes(size))
-
-
 def _folder(directory, epoch, step=0):
     return Path(directory) / (f"epoch_{epoch:04d}" + (f"_step_{step}" if step else ""))
 
@@ -191,5 +184,4 @@ def _checksum(path, state=None):
 
 
 def _reason(error):
-    number = getattr(error, "errno", None)
-    return os.strerror(number) if number else " ".join(str(error).split())
+    return os.strerror(error.errno) if error.errno else str(error)

@@ -4,8 +4,11 @@ Keras may change these in any release. tests/test_keras_internals.py fails when 
 Layers and models name no backend; what differs between backends is here too.
 """
 
+import io
+
 import keras
 from keras import ops
+from keras.src.saving import saving_lib
 
 
 def sublayers(layer, recursive=False) -> list:
@@ -49,6 +52,25 @@ def sum_gradients_outside(optimizer) -> None:
     """
     inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
     inner._all_reduce_sum_gradients = list
+
+
+def serialize_weights(model) -> bytes:
+    """Returns what `model.save_weights` would write, with the optimizer.
+
+    Keras writes HDF5 to a path alone. On a full disk HDF5 fails once more when it
+    closes the file, and may end the process.
+    """
+    file = io.BytesIO()
+    store = saving_lib.H5IOStore(file, mode="w")
+    saving_lib._save_state(
+        model,
+        weights_store=store,
+        assets_store=None,
+        inner_path="",
+        visited_saveables=set(),
+    )
+    store.close()
+    return file.getvalue()
 
 
 def custom_gradient(function):

@@ -1,5 +1,6 @@
 """Private names of Keras still do what the package takes them for."""
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -97,3 +98,20 @@ def test_a_layer_draws_from_the_given_generator():
     batch = {"images": np.ones((2, 4, 4, 3)), "labels": np.ones((2, 5))}
     Flip(alpha=0.2).with_generator(generator)(batch, training=True)
     assert generator.draws
+
+
+def test_weights_in_memory_are_those_of_a_file(model, tmp_path):
+    model.compile("adam", "mse")
+    model.optimizer.build(model.trainable_variables)
+    model.save_weights(tmp_path / "there.weights.h5")
+    (tmp_path / "here.weights.h5").write_bytes(keras_internals.serialize_weights(model))
+    here, there = {}, {}
+    for content, name in ((here, "here"), (there, "there")):
+        with h5py.File(tmp_path / f"{name}.weights.h5") as file:
+            file.visititems(
+                lambda key, item, content=content: content.update(
+                    {key: item[()].tobytes() if isinstance(item, h5py.Dataset) else 0}
+                )
+            )
+    assert here == there
+    assert any(key.startswith("optimizer") for key in here)

@@ -1,5 +1,6 @@
 """The command line. Nothing else imports this package."""
 
+import errno
 import re
 import sys
 import traceback
@@ -8,9 +9,12 @@ import click
 
 from aa_keras.cli.commands import cli
 
+# A full or broken disk is no mistake of the user.
+_SYSTEM_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 def main(arguments=None):
-    """Runs a command. A mistake of the user is one line on stderr and status 2."""
+    """Runs a command. An error is one line on stderr: status 2 for a user's mistake."""
     arguments = (sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         sys.exit(cli.main(arguments, prog_name="aa-keras", standalone_mode=False))
@@ -21,7 +25,8 @@ def main(arguments=None):
     except (ValueError, OSError, RuntimeError) as error:
         if "--traceback" in arguments:
             traceback.print_exc()
-        _fail(error, 1 if isinstance(error, RuntimeError) else 2)
+        system = getattr(error, "errno", None) in _SYSTEM_ERRORS
+        _fail(error, 1 if system or isinstance(error, RuntimeError) else 2)
     except Exception as error:
         # Raised in a pipeline's graph, inside a long message of TensorFlow.
         corrupt = re.search(r"corrupt image \([^\n]*", str(error))

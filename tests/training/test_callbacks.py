@@ -145,7 +145,7 @@ def test_without_validation_nothing_is_the_best(tmp_path):
 def test_a_checkpoint_that_cannot_be_written_is_reported_in_one_line(tmp_path):
     (tmp_path / "checkpoints").write_text("no folder")
     with pytest.raises(
-        OSError, match=r"checkpoint of epoch 1 cannot be written: Not a"
+        RuntimeError, match=r"checkpoint of epoch 1 cannot be written: Not a"
     ):
         fit(build_model(), run_state(tmp_path))
 

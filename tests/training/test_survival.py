@@ -5,12 +5,14 @@ import platform
 import random
 import re
 import shutil
+import subprocess
 import time
 
 import keras
 import pytest
 
 from aa_keras import checkpoints, config
+from aa_keras.checkpoints import WEIGHTS
 from tests.training import processes
 from tests.training.processes import EXPERIMENT, kill, num_epochs, run, start
 
@@ -170,17 +172,44 @@ def test_what_the_console_says_of_a_new_run(uninterrupted):
     assert lines[5].endswith("0:00:00")
 
 
+@pytest.fixture
+def full_disk(tmp_path):
+    """Mounts a disk of a given number of bytes; skips where that is not allowed."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+
+    def mount(size):
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            pytest.skip("this user cannot mount a file system")
+        return folder
+
+    yield mount
+    subprocess.run(["umount", str(folder)], check=False, capture_output=True)
+
+
+@pytest.mark.parametrize("fault", ["No space left on device", "File too large"])
 def test_a_full_disk_ends_in_one_line_and_keeps_older_checkpoints(
-    uninterrupted, tmp_path
+    uninterrupted, tmp_path, full_disk, fault
 ):
-    workdir = copy_unfinished(uninterrupted[0], tmp_path / "run")
-    shutil.rmtree(workdir / "checkpoints/epoch_0004")
-    size = (workdir / "checkpoints/epoch_0003/state.weights.h5").stat().st_size
-    # No file may grow to the size of a checkpoint.
-    output = run(workdir, status=2, launcher=("-c", LIMITED, str(size // 2)))
-    assert "the checkpoint of epoch 4 cannot be written" in output
-    assert "File too large" in output
-    assert "earlier ones are intact" in output
+    workdir, launcher = tmp_path / "run", ("-m", "aa_keras")
+    size = (uninterrupted[0] / f"checkpoints/epoch_0003/{WEIGHTS}").stat().st_size
+    if fault == "File too large":
+        # No file may grow to the size of a checkpoint.
+        launcher = ("-c", LIMITED, str(size // 2))
+    else:
+        # Room for two checkpoints and `best`, not for one more beside them.
+        workdir = full_disk(7 * size // 2) / "run"
+    unfinished = copy_unfinished(uninterrupted[0], tmp_path / "unfinished")
+    shutil.rmtree(unfinished / "checkpoints/epoch_0004")
+    shutil.copytree(unfinished, workdir)
+    output = run(workdir, status=1, launcher=launcher)
+    error = output.splitlines()[-1]
+    assert f"the checkpoint of epoch 4 cannot be written: {fault}" in error
+    assert "earlier ones are intact" in error
+    assert "HDF5" not in output
     assert "Traceback" not in output
     for epoch in (2, 3):
         assert checkpoints.read_state(workdir / f"checkpoints/epoch_{epoch:04d}")
