@@ -4,7 +4,9 @@ Keras may change these in any release. tests/test_keras_internals.py fails when 
 Layers and models name no backend; what differs between backends is here too.
 """
 
+import functools
 import io
+import weakref
 
 import keras
 from keras import ops
@@ -73,24 +75,85 @@ def serialize_weights(model) -> bytes:
     return file.getvalue()
 
 
-def custom_gradient(function):
-    """`ops.custom_gradient` of attention, with a message of its own in forward mode.
+def custom_gradient(function, gradient, options):
+    """Gives a function of tensors a gradient that reads its inputs and output alone.
+
+    Args:
+        function: function `(options, inputs)` of a sequence of tensors that returns one
+            tensor.
+        gradient: function `(options, inputs, output, upstream)` that returns the
+            gradient with respect to each input.
+        options: plain data, hashable.
 
     JAX derives no forward mode from a gradient, and does not say what to do instead.
     """
-    inner = ops.custom_gradient(function)
 
-    def call(*args):
+    @ops.custom_gradient
+    def inner(*inputs):
+        output = _traced(function, options)(inputs)
+
+        # TensorFlow and JAX call this with the upstream gradient alone, torch with
+        # the inputs and the upstream gradient by name.
+        def backward(*args, upstream=None):
+            upstream = args[0] if upstream is None else upstream
+            return _traced(gradient, options)(inputs, output, upstream)
+
+        return output, backward
+
+    def call(*inputs):
         try:
-            return inner(*args)
+            output = inner(*inputs)
         except TypeError as error:
             if "(jvp)" not in str(error):
                 raise
             raise TypeError(
                 "JAX's forward mode (jvp) needs attention with implementation='listing'"
             ) from error
+        if hasattr(output, "graph") and keras.backend.backend() == "tensorflow":
+            _register_without_graph(_traced(gradient, options), output)
+        return output
 
     return call
+
+
+def _traced(function, options):
+    """Returns a function that every graph of TensorFlow calls in place of a copy.
+
+    A copy in each graph is some 2,000 operations.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        if tf.inside_function():
+            return _graph_function(function, options)
+    return functools.partial(function, options)
+
+
+@functools.cache
+def _graph_function(function, options):
+    import tensorflow as tf
+
+    return tf.function(functools.partial(function, options), autograph=False)
+
+
+def _register_without_graph(gradient, output):
+    """Replaces the gradient that `tf.custom_gradient` registered for a graph's tensor.
+
+    The registry keeps each one until the process ends. TensorFlow's own keeps its graph
+    as well, 14 MB for a small network; this one reads its tensors from the operation.
+    """
+    from tensorflow.python.framework import ops as tf_ops
+
+    graph, name = weakref.ref(output.graph), output.op.name
+
+    def registered(op, *upstream):
+        # SavedModel traces gradients without an operation.
+        op = graph().get_operation_by_name(name) if op is None else op
+        output, *inputs = op.inputs
+        return [None, *gradient(inputs, output, upstream[0])]
+
+    key = output.op.get_attr("_gradient_op_type").decode()
+    tf_ops.gradient_registry._registry[key]["type"] = registered
 
 
 def stack_of_calls(function, count, like, in_flight=1):

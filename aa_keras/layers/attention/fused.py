@@ -50,56 +50,70 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
     """
     batch, num_heads, length, depth = ops.shape(q)
     num_maps, value_depth = batch * num_heads, v.shape[-1]
-    height, width = size
-    heights, widths = (
-        () if table is None else (relative_windows(table, axis_length),)
+    windows = [
+        relative_windows(table, axis_length)
         for table, axis_length in zip(tables, size, strict=True)
-    )
-    form = _Form(size, bool(heights), bool(widths))
-    # In rows of queries of one map.
-    chunk_rows = CHUNK_BYTES // (4 * width * (height + width))
-    block_rows = block_bytes // (4 * width * length)
-    chunks = plan_grid(num_maps, height, chunk_rows)
-    blocks = plan_grid(chunks.maps, chunks.rows, block_rows)
-
-    @custom_gradient
-    def attend(q, k, v, *windows):
-        parts = Parts((q,), (k, v), windows[: len(heights)], windows[len(heights) :])
-        like = Parts((ops.reshape(v, (num_maps, height, width, value_depth)),))
-        output = map_blocks(
-            lambda parts: _attend_chunk(parts, form, blocks), parts, like, chunks
-        ).queries[0]
-
-        # TensorFlow and JAX call this with the upstream gradient alone, torch with
-        # the inputs and the upstream gradient by name.
-        def gradient(*args, upstream=None):
-            upstream = args[0] if upstream is None else upstream
-            (dq,), (dk, dv), dheights, dwidths = map_blocks(
-                lambda parts: _gradient_of_chunk(parts, form, blocks),
-                parts._replace(queries=(q, output, upstream)),
-                parts,
-                chunks,
-            )
-            return dq, dk, dv, *dheights, *dwidths
-
-        return output, gradient
-
+        if table is not None
+    ]
+    form = _Form(tables[0] is not None, tables[1] is not None, block_bytes)
+    attend = custom_gradient(_attend, _gradient, form)
     output = attend(
-        ops.reshape(q * depth**-0.5, (num_maps, height, width, depth)),
+        ops.reshape(q * depth**-0.5, (num_maps, *size, depth)),
         ops.reshape(k, (num_maps, length, depth)),
         ops.reshape(v, (num_maps, length, value_depth)),
-        *heights,
-        *widths,
+        *windows,
     )
     return ops.reshape(output, (batch, num_heads, length, value_depth))
 
 
-class _Form(NamedTuple):
-    """Size of the map and which relative terms there are."""
+def _attend(form, inputs):
+    q, k, v, *windows = inputs
+    form, chunks, blocks = form.plan(q)
+    like = Parts((ops.reshape(v, (*ops.shape(q)[:3], v.shape[-1])),))
+    return map_blocks(
+        lambda parts: _attend_chunk(parts, form, blocks),
+        form.parts(q, k, v, windows),
+        like,
+        chunks,
+    ).queries[0]
 
-    size: tuple  # (H, W)
+
+def _gradient(form, inputs, output, upstream):
+    q, k, v, *windows = inputs
+    form, chunks, blocks = form.plan(q)
+    parts = form.parts(q, k, v, windows)
+    (dq,), (dk, dv), dheights, dwidths = map_blocks(
+        lambda parts: _gradient_of_chunk(parts, form, blocks),
+        parts._replace(queries=(q, output, upstream)),
+        parts,
+        chunks,
+    )
+    return dq, dk, dv, *dheights, *dwidths
+
+
+class _Form(NamedTuple):
+    """Which relative terms there are, the bound of a block, and the size of the map."""
+
     has_rows: bool
     has_columns: bool
+    block_bytes: int
+    size: tuple = ()  # (H, W)
+
+    def plan(self, q):
+        """Returns the form with the size of q's map, and the grids of its chunks and
+        of a chunk's blocks.
+        """
+        num_maps, height, width, _ = ops.shape(q)
+        # In rows of queries of one map.
+        chunk_rows = CHUNK_BYTES // (4 * width * (height + width))
+        block_rows = self.block_bytes // (4 * width * height * width)
+        chunks = plan_grid(num_maps, height, chunk_rows)
+        blocks = plan_grid(chunks.maps, chunks.rows, block_rows)
+        return self._replace(size=(height, width)), chunks, blocks
+
+    def parts(self, q, k, v, windows):
+        rows = int(self.has_rows)
+        return Parts((q,), (k, v), tuple(windows[:rows]), tuple(windows[rows:]))
 
     @property
     def in_product(self):
