@@ -1,12 +1,11 @@
 """The command line. Nothing else imports this package."""
 
-import re
 import sys
 import traceback
 
 import click
 
-from aa_keras.cli.commands import cli
+from aa_keras.cli.commands import cli, say
 
 
 def main(arguments=None):
@@ -22,16 +21,10 @@ def main(arguments=None):
         if "--traceback" in arguments:
             traceback.print_exc()
         _fail(error, 1 if isinstance(error, RuntimeError) else 2)
-    except Exception as error:
-        # Raised in a pipeline's graph, inside a long message of TensorFlow.
-        corrupt = re.search(r"corrupt image \([^\n]*", str(error))
-        if not corrupt or "--traceback" in arguments:
-            raise
-        _fail(corrupt[0], 1)
 
 
 def _fail(error, status):
-    click.echo(f"aa-keras: error: {' '.join(str(error).split())}", err=True)
+    say(f"aa-keras: error: {' '.join(str(error).split())}", err=True)
     sys.exit(status)
 
 
