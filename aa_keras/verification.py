@@ -23,7 +23,8 @@ def verify(path) -> tuple[list[dict[str, str]], list[str]]:
     """
     path = Path(path)
     workdir = WorkDir(path)
-    if workdir.config.exists() or workdir.checkpoints.exists():
+    parts = (workdir.config, workdir.checkpoints, workdir.model, workdir.result)
+    if any(part.exists() for part in parts):
         return _verify_workdir(workdir)
     sets = _find_sets(path)
     if sets:

@@ -19,7 +19,8 @@ def main(arguments=None):
         _fail("interrupted; the same command resumes from the last checkpoint", 130)
     except (ValueError, OSError, RuntimeError) as error:
         if "--traceback" in arguments:
-            traceback.print_exc()
+            for line in traceback.format_exc().splitlines():
+                say(line, err=True)
         _fail(error, 1 if isinstance(error, RuntimeError) else 2)
 
 
