@@ -152,19 +152,27 @@ class WorkDir:
                     f"{self}: contains no {path.name}; allowed: the --workdir of a "
                     "finished `aa-keras train`"
                 )
+        experiment, result = config.load(self.config), self.read_result()
+        task = self.read_task(experiment)
+        return Run(experiment, task, self.read_model(), result or {})
+
+    def read_task(self, experiment: config.Experiment) -> "Task":
+        """Returns the task of the finished run, without its data set."""
+        from aa_keras.tasks import find_task
+
+        task_class = find_task(experiment)  # registers the task's networks
+        description = _read_json(self.data, Description)
+        with _named(self.data):
+            return task_class.load(experiment, description)
+
+    def read_model(self):
+        """Returns the finished run's network; `read_task` registers its parts."""
         import keras
 
         from aa_keras import layers  # noqa: F401  registers the layers
-        from aa_keras.tasks import find_task
 
-        experiment, result = config.load(self.config), self.read_result()
-        description = _read_json(self.data, Description)
-        task_class = find_task(experiment)  # registers the task's networks
-        with _named(self.data):
-            task = task_class.load(experiment, description)
         with _named(self.model):
-            model = keras.models.load_model(self.model, compile=False)
-        return Run(experiment, task, model, result or {})
+            return keras.models.load_model(self.model, compile=False)
 
 
 def _read_json(path, section):

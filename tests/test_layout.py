@@ -14,7 +14,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # part -> the parts that it imports: exactly these. What is not listed imports none.
 ARROWS = {
     "layers": {"keras_internals"},
-    "data": {"keras_internals"},
+    "data": {"keras_internals", "plain_text"},
     "checkpoints": {"whole_writes"},
     "counting": {"keras_internals", "layers"},
     "visualization": {"layers"},
@@ -23,6 +23,7 @@ ARROWS = {
     "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
     "sweep": {"config", "workdir"},
+    "verification": {"checkpoints", "config", "data", "plain_text", "workdir"},
     "training": {
         "checkpoints",
         "config",
@@ -42,6 +43,7 @@ ARROWS = {
         "counting",
         "data",
         "models",
+        "plain_text",
         "visualization",
         "whole_writes",
         "workdir",
@@ -52,9 +54,11 @@ ARROWS = {
         "export",
         "layers",
         "paper",
+        "plain_text",
         "sweep",
         "tasks",
         "training",
+        "verification",
         "visualization",
     },
     "__main__": {"cli"},

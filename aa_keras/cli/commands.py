@@ -14,6 +14,7 @@ from aa_keras import __version__, config
 from aa_keras.cli.arguments import ClockTime, Pixel, ends_in, pictures_in
 from aa_keras.cli.noise import quiet_import, silenced
 from aa_keras.export.formats import FORMATS
+from aa_keras.plain_text import printable
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
 experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
@@ -44,17 +45,17 @@ def train(experiment, workdir, overrides, smoke, restart):
     with quiet_import():
         from aa_keras import training
     try:
-        result = training.train(loaded, workdir, click.echo, restart=restart)
+        result = training.train(loaded, workdir, say, restart=restart)
     except training.Interrupted as interrupted:
-        click.echo(interrupted)
+        say(interrupted)
         sys.exit(interrupted.status)
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
-        click.echo(_metrics_line(f"{split:10}", metrics))
+        say(_metrics_line(f"{split:10}", metrics))
     if os.path.isdir(workdir):  # the chief's, if there are several workers
         commands = "evaluate, predict, maps, export and report"
-        click.echo(f"in {workdir}, for aa-keras {commands}")
+        say(f"in {workdir}, for aa-keras {commands}")
 
 
 @cli.command()
@@ -88,7 +89,7 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
         runs = sweep.plan(experiments, seeds, workdir, overrides)
     show()
     options = {"jobs": jobs, "threads": threads, "until": until}
-    failed = sweep.sweep(runs, overrides=overrides, report=click.echo, **options)
+    failed = sweep.sweep(runs, overrides=overrides, report=say, **options)
     show()
     if failed:
         titles = ", ".join(run.title for run in failed)
@@ -103,7 +104,25 @@ def evaluate(workdir, split):
     with quiet_import():
         from aa_keras import training
     metrics = training.evaluate(workdir, split)
-    click.echo(_metrics_line(f"{workdir} {split}:", metrics))
+    say(_metrics_line(f"{workdir} {split}:", metrics))
+
+
+@cli.command()
+@click.argument("path", metavar="DATA_OR_WORKDIR", type=click.Path())
+def check(path):
+    """Count and decode all images of a folder, or verify the files of a run.
+
+    A folder of images, a data_dir of tensorflow-datasets, or a --workdir. The status
+    is 1 if something is damaged.
+    """
+    if not os.path.isdir(path):
+        raise click.BadParameter(f"received {path!r}; allowed: a folder that exists")
+    with quiet_import():
+        from aa_keras import verification
+    rows, damage = verification.verify(path)
+    for line in (*verification.as_table(rows), *damage):
+        say(line)
+    sys.exit(1 if damage else 0)
 
 
 @cli.command()
@@ -137,10 +156,10 @@ def predict(workdir, images, top, out, as_json):
             best = {key: values[:top] for key, values in prediction.items()}
             click.echo(json.dumps({"image": path, **best}))
         else:
-            click.echo(f"{path}: {task.describe(prediction, top)}")
+            say(f"{path}: {task.describe(prediction, top)}")
         if out:
             Image.fromarray(task.draw(picture, prediction)).save(out)
-            click.echo(out, err=as_json)
+            say(out, err=as_json)
 
 
 @cli.command(name="export")
@@ -153,7 +172,7 @@ def export_(workdir, out, format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
     with quiet_import():
         from aa_keras import export
-    click.echo(export.export(workdir, out, format=format))
+    say(export.export(workdir, out, format=format))
 
 
 @cli.command()
@@ -192,7 +211,7 @@ def maps(workdir, image, out, layer, head, queries):
             picture, scores, queries, heads=heads, title=title + layer
         )
         figure.savefig(out, dpi=150)
-    click.echo(out)
+    say(out)
 
 
 @cli.command()
@@ -236,8 +255,13 @@ def report_(workdirs):
     with quiet_import():
         from aa_keras.paper import collection, report
     for path in collection.collect(workdirs):
-        click.echo(path)
-    click.echo(report.write_report())
+        say(path)
+    say(report.write_report())
+
+
+def say(line, err=False):
+    """Prints one line, whatever characters the names in it have."""
+    click.echo(printable(line), err=err)
 
 
 def _require_checkout():

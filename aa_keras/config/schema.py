@@ -47,6 +47,8 @@ class Data(Section):
     download: bool = False
     validation_examples: NonNegative = 0
     corrupt_images: Literal["stop", "skip"] = "stop"
+    # Of a split; by default 0, and a hundredth of an image folder's.
+    max_skipped: NonNegative | None = None
     central_crop: Share | None = None
     scale_range: list[PositiveFloat] = Field(default=[0.8, 1.2])
     rand_augment: Share | None = None
@@ -62,7 +64,9 @@ class Data(Section):
 
     @property
     def source_options(self):
-        return self._pick("name download data_dir validation_examples corrupt_images")
+        return self._pick(
+            "name download data_dir validation_examples corrupt_images max_skipped"
+        )
 
     @property
     def preprocessing_options(self):

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import tensorflow as tf
 
-from aa_keras.data import decoding
+from aa_keras.data import decoding, upright
 
 
 def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Dataset:
@@ -14,36 +15,74 @@ def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Datase
     )
 
 
-def decoded(records, channels, corrupt_images, window=None) -> tf.data.Dataset:
-    """Decodes the `image` of records, as `Source.records` returns them.
+def decoded(records, source, split, window=None) -> tf.data.Dataset:
+    """Decodes the `image` of records, as `Source.examples` returns them.
 
-    `window` is a function of a record and its image's shape that returns the part to
-    decode.
+    An image that cannot be used is left out, or stops the pipeline.
+
+    Args:
+        records: `tf.data.Dataset` of the records.
+        source: a `Source`, which decides about images that cannot be used.
+        split: str, that of the records.
+        window: callable, a function of a record and its image's shape that returns the
+            part to decode. Defaults to the whole image.
     """
+    channels = source.channels
 
     def pixels(record):
-        shape = window and decoding.shape(record["image"], channels)
-        part = window and window(record, shape)
-        return decoding.decode(record["image"], channels, part)
+        part = window and window(record, upright.shape(record["image"], channels))
+        return upright.decode(record["image"], channels, part)
 
     def decode(record):
         nothing = tf.zeros((0, 0, channels), tf.uint8)
-        image = decoding.attempt(pixels, record, nothing)
-        usable = decoding.require(image, record["name"], corrupt_images)
-        return {**record, "image": image, "usable": usable}
+        return {**record, "image": decoding.attempt(pixels, record, nothing)}
 
-    return map_in_order(records, decode).filter(lambda record: record["usable"])
+    @tf.autograph.experimental.do_not_convert
+    def leave_out(name):
+        source.leave_out(split, name)
+        return np.False_
+
+    # Not within `decode`: with deterministic operations, TensorFlow would call a map
+    # that calls Python for one record after the other.
+    def is_usable(record):
+        return tf.cond(
+            tf.size(record["image"]) > 0,
+            lambda: tf.constant(True),
+            lambda: tf.numpy_function(leave_out, [record["name"]], tf.bool),
+        )
+
+    return map_in_order(records, decode).filter(is_usable)
 
 
-def repeated(records, first, channels, corrupt_images, window=None) -> tf.data.Dataset:
+def repeated(records, first, source, split, window=None) -> tf.data.Dataset:
     """Decodes records again and again from example `first` on; see `decoded`.
 
     They repeat, because other images replace those that are skipped as corrupt.
     """
-    options = channels, corrupt_images, window
-    if corrupt_images == "stop":  # each record is an example: none is decoded in vain
-        return decoded(records.repeat().skip(first), *options)
-    return decoded(records, *options).repeat().skip(first)
+    if source.corrupt_images == "stop":  # each record is an example
+        return decoded(records.repeat().skip(first), source, split, window)
+    return decoded(records, source, split, window).repeat().skip(first)
+
+
+def read_arrays(source, split) -> tuple[np.ndarray, np.ndarray]:
+    """Reads and decodes all images and labels of a split of images of one size."""
+    channels = source.channels
+
+    def decode_all(record):
+        return {**record, "image": decoding.decode(record["image"], channels)}
+
+    def read_all(decoded_records):
+        pairs = decoded_records.map(lambda record: (record["image"], record["label"]))
+        parts = pairs.batch(1024).prefetch(1).as_numpy_iterator()
+        images, labels = zip(*parts, strict=True)
+        return np.concatenate(images), np.concatenate(labels)
+
+    examples = source.examples(split)
+    try:  # without a check of each image, which takes longer
+        return read_all(map_in_order(examples, decode_all))
+    except tf.errors.InvalidArgumentError:
+        with source.damage.named():
+            return read_all(decoded(examples, source, split))
 
 
 def check_num_batches(source, split, batch_size) -> int:

@@ -74,8 +74,9 @@ def build_training(
         mix = mixing.mix(mixup, cutmix) if mixup or cutmix else mix
     num_classes = len(source.class_names)
     num_batches = check_num_batches(source, split, batch_size)
+    source.require(split)
     # Outside of the pipeline's functions, which would store them as constants.
-    arrays = source.arrays and tuple(map(tf.constant, source.arrays(split)))
+    arrays = source.arrays and tuple(map(tf.constant, source.load_arrays(split)))
 
     def finish(index, images, labels, key):
         seeds = tf.unstack(tf.random.split(tf.random.fold_in(key, index), 3))
@@ -88,10 +89,15 @@ def build_training(
         if arrays:
             examples = _rows(arrays, first, batch_size, order_key, preprocessing)
         else:
-            records = source.records(split, order_key)
             by_position = window and _by_position(window, window_key)
             examples = _decoded_batches(
-                source, records, first, by_position, batch_size, preprocessing
+                source,
+                split,
+                source.examples(split, order_key),
+                first,
+                by_position,
+                batch_size,
+                preprocessing,
             )
         return batches.map_in_order(
             examples.enumerate(start=first),
@@ -103,7 +109,7 @@ def build_training(
 
 def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dataset:
     """Builds batches of every image of a split once, in order, the last one smaller."""
-    source.count(split)
+    source.require(split)
     num_classes = len(source.class_names)
 
     def resize(images):
@@ -114,12 +120,10 @@ def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dat
         return preprocessing.normalize(images), tf.one_hot(labels, num_classes)
 
     if source.arrays:
-        examples = tf.data.Dataset.from_tensor_slices(source.arrays(split))
+        examples = tf.data.Dataset.from_tensor_slices(source.load_arrays(split))
     else:  # images of several sizes, which only fit into a batch after resizing
         examples = batches.map_in_order(
-            batches.decoded(
-                source.records(split, None), source.channels, source.corrupt_images
-            ),
+            batches.decoded(source.examples(split), source, split),
             lambda record: (resize(record["image"]), record["label"]),
         )
     examples = batches.map_in_order(examples.batch(batch_size), finish)
@@ -140,18 +144,12 @@ def _rows(arrays, first, batch_size, key, preprocessing):
     )
 
 
-def _decoded_batches(source, records, first, window, batch_size, preprocessing):
+def _decoded_batches(source, split, records, first, window, batch_size, preprocessing):
     records = records.enumerate().map(
         lambda position, record: {**record, "position": position}
     )
     return batches.map_in_order(
-        batches.repeated(
-            records,
-            first * batch_size,
-            source.channels,
-            source.corrupt_images,
-            window,
-        ),
+        batches.repeated(records, first * batch_size, source, split, window),
         lambda record: (preprocessing.resize(record["image"]), record["label"]),
     ).batch(batch_size, drop_remainder=True)
 

@@ -1,6 +1,4 @@
-"""Decodes picture files, and stops at broken ones or skips them."""
-
-import sys
+"""Decodes picture files."""
 
 import tensorflow as tf
 
@@ -50,23 +48,3 @@ def attempt(function, element, fallback):
         .take(1)
         .get_single_element()
     )
-
-
-def require(image, name, policy) -> tf.Tensor:
-    """Returns whether an image, of size zero if broken, can be used.
-
-    With the policy `"stop"` a broken one raises an `InvalidArgumentError` that names
-    it, with `"skip"` it is reported.
-    """
-    usable = tf.size(image) > 0
-    if policy == "stop":
-        message = "corrupt image (data.corrupt_images=skip leaves it out):"
-        with tf.control_dependencies([tf.debugging.Assert(usable, [message, name])]):
-            return tf.identity(usable)
-    report = tf.strings.join(["Skipped a corrupt image: ", name])
-
-    def skip():
-        with tf.control_dependencies([tf.print(report, output_stream=sys.stderr)]):
-            return tf.constant(False)
-
-    return tf.cond(usable, lambda: tf.constant(True), skip)

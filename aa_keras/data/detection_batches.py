@@ -46,6 +46,7 @@ def build_training(
             f"{', '.join(AUGMENTATIONS)}"
         )
     num_batches = batches.check_num_batches(source, split, batch_size)
+    source.require(split)
 
     def prepare(position, record, key):
         image, boxes, visible = augment(
@@ -65,12 +66,8 @@ def build_training(
     def one_epoch(key, first):
         order_key, change_key = tf.unstack(tf.random.split(key, 2))
         first *= batch_size
-        records = batches.repeated(
-            source.records(split, order_key),
-            first,
-            source.channels,
-            source.corrupt_images,
-        )
+        records = source.examples(split, order_key)
+        records = batches.repeated(records, first, source, split)
         return batches.map_in_order(
             records.enumerate(start=first),
             lambda position, record: prepare(position, record, change_key),
@@ -90,7 +87,7 @@ def build_evaluation(
         *original* image, `classes`, `is_crowd` and `area` (batch, most), and
         `image_id`, `height` and `width` (batch,) of the original image.
     """
-    source.count(split)
+    source.require(split)
 
     def prepare(record):
         height, width, _ = tf.unstack(tf.shape(record["image"]))
@@ -106,9 +103,7 @@ def build_evaluation(
             "width": width,
         }
 
-    records = batches.decoded(
-        source.records(split, None), source.channels, source.corrupt_images
-    )
+    records = batches.decoded(source.examples(split), source, split)
     examples = batches.map_in_order(records, prepare)
     _, specs = examples.element_spec
     minus_one = {key: tf.constant(-1, spec.dtype) for key, spec in specs.items()}

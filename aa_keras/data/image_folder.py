@@ -1,21 +1,25 @@
 """Pictures in folders: one for each class, in one for each split or in none."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.data.batches import map_in_order
+from aa_keras.data import decoding
+from aa_keras.plain_text import printable
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif"}
+# Pictures that nobody left there by accident, and that TensorFlow does not decode.
+OTHER_SUFFIXES = {".webp", ".tif", ".tiff", ".heic", ".avif", ".jxl"}
 SPLITS = ("train", "validation", "test")
 SHUFFLE_SEED = 0  # of the carved splits, independent of the seed of a run
 
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """Class names, and for each split the paths and labels of its pictures."""
+    """Class names, and for each split the paths (bytes) and labels of its pictures."""
 
     class_names: tuple[str, ...]
     splits: dict[str, tuple[np.ndarray, np.ndarray]]
@@ -26,13 +30,14 @@ class Tree:
         order = tf.range(len(paths))
         if key is not None:
             order = tf.random.experimental.stateless_shuffle(order, key)
-        return map_in_order(
-            tf.data.Dataset.from_tensor_slices(order),
-            lambda index: {
-                "image": tf.io.read_file(paths[index]),
-                "label": labels[index],
-                "name": paths[index],
-            },
+
+        def read(index):
+            path = paths[index]
+            content = decoding.attempt(tf.io.read_file, path, tf.constant(b""))
+            return {"image": content, "label": labels[index], "name": path}
+
+        return tf.data.Dataset.from_tensor_slices(order).map(
+            read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
         )
 
     def carve(self, validation_examples) -> "Tree":
@@ -52,6 +57,7 @@ def find(data_dir) -> Tree:
 
     Without folders for the splits, every fifth picture of a class is in the test split.
     With a folder `validation` but none `test`, it is the test split, as in ImageNet.
+    Names that begin with a dot are left out.
     """
     if data_dir is None or not Path(data_dir).is_dir():
         raise ValueError(
@@ -84,7 +90,7 @@ def find(data_dir) -> Tree:
 
 
 def _class_names(root):
-    names = sorted(path.name for path in root.iterdir() if path.is_dir())
+    names = _folders(root)
     if len(names) < 2:
         raise ValueError(
             f"data.data_dir: {root} has {len(names)} folders; allowed: one for each "
@@ -93,18 +99,38 @@ def _class_names(root):
     return tuple(names)
 
 
+def _folders(root):
+    """The names of the folders of classes in a folder."""
+    names = []
+    for entry in _visible(root):
+        if entry.is_symlink() and not os.path.exists(entry.path):
+            raise ValueError(
+                f"data.data_dir: {printable(entry.path)} is a link to nothing; "
+                "allowed: a folder for each class"
+            )
+        if entry.is_dir():
+            names.append(entry.name)
+    for name in names:
+        if printable(name) != name:
+            raise ValueError(
+                f"data.data_dir: {printable(os.path.join(root, name))} has control "
+                "characters or bytes that are not UTF-8; allowed: other class names"
+            )
+    return sorted(names)
+
+
 def _list(root, class_names):
-    unknown = sorted({p.name for p in root.iterdir() if p.is_dir()} - set(class_names))
+    unknown = sorted(set(_folders(root)) - set(class_names))
     if unknown:
         raise ValueError(
             f"data.data_dir: {root} has the class {unknown[0]!r}; allowed: the "
             "classes of the folder train"
         )
     found = [
-        (str(path), label)
+        (os.fsencode(path), label)
         for label, name in enumerate(class_names)
-        for path in sorted((root / name).glob("*"))
-        if path.suffix.lower() in SUFFIXES
+        if (root / name).is_dir()
+        for path in _pictures(root / name)
     ]
     if not found:
         raise ValueError(
@@ -112,4 +138,25 @@ def _list(root, class_names):
             f"{', '.join(sorted(SUFFIXES))} in one folder a class"
         )
     paths, labels = zip(*found, strict=True)
-    return np.array(paths), np.array(labels, np.int64)
+    return np.array(paths, object), np.array(labels, np.int64)
+
+
+def _pictures(folder):
+    """The paths of the pictures of a class in the order of their names."""
+    found = []
+    for entry in _visible(folder):
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if suffix in OTHER_SUFFIXES:
+            raise ValueError(
+                f"data.data_dir: received {printable(entry.path)}; allowed: "
+                f"{', '.join(sorted(SUFFIXES))}"
+            )
+        if suffix in SUFFIXES:
+            found.append(entry.path)
+    return sorted(found)
+
+
+def _visible(folder):
+    """The entries of a folder without hidden ones, as `.ipynb_checkpoints`."""
+    with os.scandir(folder) as entries:
+        return [entry for entry in entries if not entry.name.startswith(".")]

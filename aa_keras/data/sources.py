@@ -18,8 +18,14 @@ from typing import Literal, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.data import image_folder, pointers, tfds_files
-from aa_keras.data.decoding import decode
+from aa_keras.data import batches, image_folder, pointers, tfds_files
+from aa_keras.data.damage import (
+    Damage,
+    DamagedData,
+    describe_file,
+    describe_record,
+    empty,
+)
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -45,7 +51,15 @@ class Source:
             maps and their size that returns maps and the labels of their cells. For
             sets that are drawn, not stored.
         task: str, the kind of `aa_keras.tasks`.
-        corrupt_images: str, `"stop"` or `"skip"` at a broken picture.
+        corrupt_images: str, `"stop"` or `"skip"` at a picture that cannot be used.
+        max_skipped: int, the most pictures of a split that are skipped. Defaults to
+            `skipped_share` of its images, at least one if that is not 0.
+        skipped_share: float. Defaults to `0.0`.
+        describe: callable, a function of the `name` of a record that cannot be used
+            that returns a line about it.
+        shortage: callable, a function of a split that returns a line about its missing
+            files, or `None`. With `count=True` it also counts their records.
+        damage: a `Damage`, what was skipped so far.
     """
 
     name: str
@@ -60,6 +74,11 @@ class Source:
         "classification"
     )
     corrupt_images: Literal["stop", "skip"] = "stop"
+    max_skipped: int | None = None
+    skipped_share: float = 0.0
+    describe: Callable[[bytes], str] = describe_record
+    shortage: Callable[..., str | None] | None = None
+    damage: Damage = dataclasses.field(default_factory=Damage, compare=False)
 
     @property
     def channels(self) -> int:
@@ -79,20 +98,85 @@ class Source:
         """Returns the size of a split's maps in a set whose other maps have `size`."""
         return 3 * size // 2 if split == "test_larger" else size
 
+    def require(self, split) -> None:
+        """Raises `DamagedData` if a file of a split is missing, before it is read."""
+        self.count(split)
+        missing = self.shortage and self.shortage(split)
+        if missing:
+            raise DamagedData(missing)
+
+    def load_arrays(self, split) -> tuple[np.ndarray, np.ndarray]:
+        """Returns `arrays`, as many as the set says; those skipped are left out."""
+        if self.arrays is None:
+            raise ValueError(f"source: received {self.name!r} without arrays")
+        images, labels = self.arrays(split)
+        self.check_count(split, len(labels))
+        return images, labels
+
+    def check_count(self, split, found) -> None:
+        """Raises `DamagedData` if found and skipped images are not the whole split."""
+        skipped, stated = self.damage.count(split), self.count(split)
+        # A resumed run may find again what an earlier process skipped.
+        if not stated - skipped <= found <= stated:
+            raise DamagedData(
+                f"split {split!r}: found {found} images and skipped {skipped}; "
+                f"allowed: {stated}, as {self.name!r} states"
+            )
+
+    def examples(self, split, key=None) -> tf.data.Dataset:
+        """Returns `records`, exactly as many as the set says.
+
+        Those that are missing have no `image` and no `name`.
+        """
+        if self.records is None:
+            raise ValueError(
+                f"source: received {self.name!r} without arrays or records"
+            )
+        records = self.records(split, key)
+        missing = tf.nest.map_structure(empty, records.element_spec)
+        rest = tf.data.Dataset.from_tensors(missing).repeat()
+        return records.concatenate(rest).take(self.count(split))
+
+    def leave_out(self, split, name: bytes) -> None:
+        """Notes a picture that cannot be used, or stops the pipeline."""
+        if not name and self.records:
+            found = int(self.records(split, None).reduce(0, lambda n, _: n + 1))
+            self.damage.stop(
+                f"split {split!r}: found {found} images; allowed: {self.count(split)}, "
+                f"as {self.name!r} states"
+            )
+        line = self.describe(name)
+        if self.corrupt_images == "stop":
+            message = f"corrupt image (data.corrupt_images=skip leaves it out): {line}"
+            if self.shortage and tfds_files.UNREADABLE in line:
+                message = self.shortage(split, count=True) or message
+            self.damage.stop(message)
+        self.damage.leave_out(split, line, self._limit(split))
+
+    def _limit(self, split):
+        count, limit = self.count(split), self.max_skipped
+        if limit is None:
+            share = self.skipped_share
+            limit = max(1, int(share * count)) if share else 0
+        return min(limit, count - 1)  # one at least must be left
+
     def load(self, split) -> tf.data.Dataset:
         """Loads (uint8 image (height, width, channels), label) in the stored order."""
         self.count(split)
         if self.arrays:
-            return tf.data.Dataset.from_tensor_slices(self.arrays(split))
-        if self.records:
-            return self.records(split, None).map(
-                lambda record: (decode(record["image"], self.channels), record["label"])
-            )
-        raise ValueError(f"source: received {self.name!r} without arrays or records")
+            return tf.data.Dataset.from_tensor_slices(self.load_arrays(split))
+        return batches.decoded(self.examples(split), self, split).map(
+            lambda record: (record["image"], record["label"])
+        )
 
 
 def open_source(
-    name, data_dir=None, download=False, validation_examples=0, corrupt_images="stop"
+    name,
+    data_dir=None,
+    download=False,
+    validation_examples=0,
+    corrupt_images="stop",
+    max_skipped=None,
 ) -> Source:
     """Opens the data set of that name.
 
@@ -104,6 +188,9 @@ def open_source(
         download: bool, whether tensorflow-datasets may download what is missing.
         validation_examples: int, images carved out of train for validation.
         corrupt_images: str, `"stop"` or `"skip"`.
+        max_skipped: int, the most pictures of a split that are skipped. Defaults to 0
+            for a set of tensorflow-datasets, and to a hundredth of the split's images,
+            at least one, for an image folder.
 
     Raises:
         ValueError: if the name is unknown, or the data is missing; a single line that
@@ -120,7 +207,13 @@ def open_source(
             f"{name!r}, which carves no validation split"
         )
     statistics = {"mean": known.mean, "std": known.std}
-    return Source(name, **{**statistics, **content}, corrupt_images=corrupt_images)
+    fits_in_memory = content.pop("fits_in_memory", False)
+    policy = {"corrupt_images": corrupt_images, "max_skipped": max_skipped}
+    source = Source(name, **{**statistics, **content}, **policy)
+    if fits_in_memory:
+        arrays = functools.cache(functools.partial(batches.read_arrays, source))
+        source = dataclasses.replace(source, arrays=arrays)
+    return source
 
 
 def register(name: str, open: Callable[..., dict], *, mean, std) -> None:
@@ -200,10 +293,12 @@ def _image_folder(name, known, *, data_dir, carved, **_):
         "class_names": tree.class_names,
         "num_examples": {key: len(paths) for key, (paths, _) in tree.splits.items()},
         "records": tree.records,
+        "describe": describe_file,
+        "skipped_share": 0.01,
     }
 
 
-def _tensorflow_dataset(name, known, *, data_dir, download, carved, corrupt_images):
+def _tensorflow_dataset(name, known, *, data_dir, download, carved, **_):
     try:
         builder = tfds_files.find(name, data_dir, download, known.how_to_get)
     except tfds_files.UnknownName:
@@ -219,7 +314,8 @@ def _tensorflow_dataset(name, known, *, data_dir, download, carved, corrupt_imag
     splits = tfds_files.carve(builder, splits, carved) if carved else splits
     task, features = tfds_files.task_and_features(builder)
     records = functools.partial(tfds_files.read, builder, splits, features)
-    content = {
+    content: dict = {
+        "shortage": functools.partial(tfds_files.shortage, splits),
         "class_names": tuple(tfds_files.class_names(builder, task)),
         "num_examples": {key: split.num_examples for key, split in splits.items()},
         "task": task,
@@ -231,10 +327,7 @@ def _tensorflow_dataset(name, known, *, data_dir, download, carved, corrupt_imag
     channels = builder.info.features["image"].shape[-1]
     if channels != len(known.mean):
         content |= {"mean": (0.5,), "std": (0.25,)}
-    if tfds_files.fits_in_memory(builder):
-        content["arrays"] = functools.cache(
-            functools.partial(tfds_files.read_arrays, records, channels, corrupt_images)
-        )
+    content["fits_in_memory"] = tfds_files.fits_in_memory(builder)
     return {**content, "records": records}
 
 

@@ -5,17 +5,22 @@ epoch is a function of a key that only the running pipeline knows, and pictures 
 shuffled and windows selected before they are decoded.
 """
 
+import io
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 from aa_keras.data import coco
-from aa_keras.data.batches import decoded, map_in_order
-from aa_keras.data.decoding import decode
+from aa_keras.data.damage import empty
+from aa_keras.plain_text import printable
 
 SHUFFLE_BUFFER = 16_384  # encoded pictures: less than 2 GiB of ImageNet
 PARALLEL_FILES = 16  # open at a time; neighbors in a file are spread over this many
+FRAME_BYTES = 16  # around the content of a record: its length and two checksums
+UNREADABLE = " unreadable record "  # in the name of one that a file lacks
 MEMORY = 2**30  # bytes of decoded images that a source may store
 
 
@@ -133,11 +138,13 @@ def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
 
     Pictures are still encoded. `key`, a seed of shape (2,), determines the order; None
     is the stored order. `builder` and `splits` are those of `find` and `assign_splits`.
+    Each file gives as many records as the set states. Those that it lacks or that
+    cannot be read come last, with an empty `image`.
     """
     import tensorflow_datasets as tfds
 
     instructions = splits[split].file_instructions
-    files = tf.constant([str(file.filename) for file in instructions])
+    files = tf.constant([_as_pattern(file.filename) for file in instructions])
     skips = tf.constant([file.skip for file in instructions], tf.int64)
     takes = tf.constant([file.take for file in instructions], tf.int64)
     short_names = tf.constant([Path(f.filename).name for f in instructions])
@@ -145,16 +152,32 @@ def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
     if key is not None:
         key, file_key = tf.unstack(tf.random.split(key, 2))
         order = tf.random.experimental.stateless_shuffle(order, file_key)
+    partial = tfds.decode.PartialDecoding(
+        features, decoders={"image": tfds.decode.SkipDecoding()}
+    )
+    wanted = partial.extract_features(builder.info.features)
 
     def read_file(index):
-        records = tf.data.TFRecordDataset(files[index]).enumerate()
+        name = short_names[index]
+
+        def parse(number, record):
+            example = wanted.deserialize_example(record, decoders=partial.decoders)
+            place = tf.strings.join([name, " record ", tf.as_string(number)])
+            return {**example, "name": place}
+
+        def replace(number):
+            place = [name, UNREADABLE, tf.as_string(number + 1)]
+            return {**nothing, "name": tf.strings.join(place)}
+
+        # A pattern that finds no file gives no records. The file alone would fail again
+        # and again, and `ignore_errors` would never end.
+        found = tf.io.matching_files(files[index])
+        records = tf.data.TFRecordDataset(found).ignore_errors().enumerate()
         records = records.skip(skips[index]).take(takes[index])
-        return records.map(
-            lambda number, record: (
-                record,
-                tf.strings.join([short_names[index], " record ", tf.as_string(number)]),
-            )
-        )
+        records = records.map(parse).ignore_errors()
+        nothing = tf.nest.map_structure(empty, records.element_spec)
+        lost = tf.data.Dataset.range(takes[index]).map(replace)
+        return records.concatenate(lost).take(takes[index])
 
     records = tf.data.Dataset.from_tensor_slices(order).interleave(
         read_file,
@@ -171,17 +194,62 @@ def read(builder, splits, features, split, key=None) -> tf.data.Dataset:
             seed=tf.cast(key[0], tf.int64),
             reshuffle_each_iteration=False,
         )
-    partial = tfds.decode.PartialDecoding(
-        features, decoders={"image": tfds.decode.SkipDecoding()}
+    return records
+
+
+def shortage(splits, split, count=False) -> str | None:
+    """Returns a line about the missing or empty files of a split, `None` without one.
+
+    With `count` also about files with fewer records than the set states.
+    """
+    instructions = splits[split].file_instructions
+    short = [f for f in instructions if f.take and not _size(f.filename)]
+    if not short and not count:
+        return None
+    held = {f.filename: count_records(f.filename) for f in instructions}
+    numbers = [min(max(held[f.filename] - f.skip, 0), f.take) for f in instructions]
+    pairs = zip(instructions, numbers, strict=True)
+    short = [file for file, number in pairs if number < file.take]
+    if not short:
+        return None
+    first, more = short[0], f" (and {len(short) - 1} more)" if short[1:] else ""
+    return (
+        f"split {split!r}: found {sum(numbers)} images; allowed: "
+        f"{sum(file.take for file in instructions)}, as the set states; "
+        f"{describe_shortage(first, held[first.filename])}{more}"
     )
-    wanted = partial.extract_features(builder.info.features)
-    return map_in_order(
-        records,
-        lambda record, name: {
-            **wanted.deserialize_example(record, decoders=partial.decoders),
-            "name": name,
-        },
-    )
+
+
+def describe_shortage(instruction, held) -> str:
+    """Returns a line about a file of a set that does not hold what the set states."""
+    path, stated = instruction.filename, instruction.examples_in_shard
+    if not tf.io.gfile.exists(path):
+        return printable(f"{path} is missing")
+    return printable(f"{path} holds {held} of {stated} records")
+
+
+def count_records(path) -> int:
+    """Returns the whole records of a file, of which it reads the lengths alone."""
+    count, position, size = 0, 0, _size(path)
+    with tf.io.gfile.GFile(path, "rb") if size else io.BytesIO() as file:
+        while position + FRAME_BYTES <= size:
+            file.seek(position)
+            length = int.from_bytes(file.read(8), "little")
+            position += FRAME_BYTES + length
+            count += position <= size
+    return count
+
+
+def _size(path):
+    try:
+        return tf.io.gfile.stat(path).length
+    except tf.errors.OpError:
+        return 0
+
+
+def _as_pattern(path):
+    """A pattern that matches this path alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", os.fspath(path))
 
 
 def read_objects(records, num_names, split, key=None) -> tf.data.Dataset:
@@ -204,23 +272,3 @@ def read_objects(records, num_names, split, key=None) -> tf.data.Dataset:
         }
 
     return records(split, key).map(rename)
-
-
-def read_arrays(
-    records, channels, corrupt_images, split
-) -> tuple[np.ndarray, np.ndarray]:
-    """Reads and decodes all images and labels of a split."""
-
-    def decode_all(record):
-        return {**record, "image": decode(record["image"], channels)}
-
-    def read_all(decoded_records):
-        pairs = decoded_records.map(lambda record: (record["image"], record["label"]))
-        batches = pairs.batch(1024).prefetch(1).as_numpy_iterator()
-        images, labels = zip(*batches, strict=True)
-        return np.concatenate(images), np.concatenate(labels)
-
-    try:  # without a check of each image, which takes longer
-        return read_all(map_in_order(records(split), decode_all))
-    except tf.errors.InvalidArgumentError:
-        return read_all(decoded(records(split), channels, corrupt_images))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from aa_keras.paper import comparison, facts, paper_figures, tables
 from aa_keras.paper.collection import load_results
+from aa_keras.plain_text import printable
 from aa_keras.whole_writes import whole_file, write_text
 
 HOW_TO_READ = (
@@ -186,4 +187,8 @@ def _markdown(rows):
     """A table of dicts with equal keys, which are its columns."""
     rows = list(rows)
     lines = [rows[0], ["---"] * len(rows[0]), *(row.values() for row in rows)]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value):
+    return printable(value).replace("|", "\\|")

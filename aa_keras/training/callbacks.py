@@ -26,6 +26,9 @@ class RunState(keras.callbacks.Callback):
     generators of dropout, so that the rest of the epoch does not differ. `step` is the
     number of steps of the current epoch that are done.
 
+    `skipped` has the names of the images that were left out, by split. A resumed run
+    knows those of the earlier processes.
+
     The model of a checkpoint has the weights that were validated, those of `average`.
     The trained ones are in their place among the variables of the optimiser.
     """
@@ -41,6 +44,7 @@ class RunState(keras.callbacks.Callback):
         keep,
         minutes=None,
         signals=None,
+        skipped=None,
     ):
         super().__init__()
         self.workdir = workdir
@@ -54,6 +58,7 @@ class RunState(keras.callbacks.Callback):
         self.step = 0
         self.history = []
         self.processes = []
+        self.skipped = {} if skipped is None else skipped
         self._inside = None  # what a checkpoint inside an epoch has on top
         self._first_step, self._is_begun = 0, False
         self._started = self._saved = time.monotonic()
@@ -74,6 +79,7 @@ class RunState(keras.callbacks.Callback):
         if state:
             self.average.exchange()
             self.history, self.processes = state["history"], state["processes"]
+            self.skipped.update(state.get("skipped", {}))
             self.step, self._inside = state.get("step", 0), state.get("inside")
             last = self._inside or self.history[-1]
             self._started -= last["seconds"]
@@ -126,7 +132,7 @@ class RunState(keras.callbacks.Callback):
     def _save(self, **more):
         epoch = len(self.history)
         self.processes[-1]["last_epoch"] = epoch + bool(more)
-        kept = ("configuration", "history", "processes")
+        kept = ("configuration", "history", "processes", "skipped")
         state = {**{name: getattr(self, name) for name in kept}, **more}
         folder = self.workdir.checkpoints
         with self.average.in_model():

@@ -4,8 +4,12 @@ import keras
 
 
 def check(task) -> None:
-    """Raises ValueError if `measure` or `measure_every` asks for what there is not."""
-    measured_splits(task)
+    """Raises ValueError if `measure` or `measure_every` asks for what there is not.
+
+    `DamagedData` if files of a split are missing that the run reads, be it at its end.
+    """
+    for split in ("train", *measured_splits(task)):
+        task.source.require(split)
     every = task.experiment.train.measure_every
     if every and task.fit_measures:
         allowed = "0 for classification, whose metrics every epoch has"
@@ -52,6 +56,27 @@ class Measure(keras.callbacks.Callback):
             with self.average.in_model():
                 metrics = self.measure(self.model)
             logs.update({f"val_{name}": value for name, value in metrics.items()})
+
+
+def measure(task, model, split) -> dict:
+    """Returns the metrics of a model on a split, each image of it counted once.
+
+    Raises:
+        DamagedData: if images of the split are missing.
+    """
+    source, experiment = task.source, task.experiment
+    metrics = task.measure(model, shorten(task.build_evaluation(split), experiment))
+    if not experiment.smoke:
+        source.check_count(split, metrics["images"])
+    if source.corrupt_images == "skip":
+        metrics["skipped"] = source.damage.count(split)
+    return metrics
+
+
+def skipped(source) -> dict:
+    """Returns the number and the names of skipped images by split."""
+    found = source.damage.skipped.items()
+    return {split: {"count": len(names), "names": names} for split, names in found}
 
 
 def measurements(task, plan, average) -> list[Measure]:

@@ -43,6 +43,7 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
         ValueError: if the network cannot be built, the data set is missing, or the work
             directory is locked, belongs to another configuration or has only damaged
             checkpoints.
+        DamagedData: if images are missing or cannot be used, more than may be skipped.
         OSError: if the work directory cannot be written.
         RuntimeError: if the loss is not finite, or another worker is lost. It is
             `Interrupted` after SIGTERM or SIGUSR1, when the run is saved.
@@ -86,11 +87,18 @@ def refuse_other_backend(experiment) -> None:
 
 
 def _train(experiment, workdir, strategy, report):
-    options, chief = experiment.train, distribution.is_chief(strategy)
+    options = experiment.train
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     task = find_task(experiment).open(experiment)
+    with task.source.damage.named():
+        return _train_task(task, workdir, strategy, report)
+
+
+def _train_task(task, workdir, strategy, report):
+    experiment, options = task.experiment, task.experiment.train
+    chief = distribution.is_chief(strategy)
     measuring.check(task)
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
@@ -107,6 +115,7 @@ def _train(experiment, workdir, strategy, report):
         score=task.score,
         keep=options.keep_checkpoints,
         minutes=options.checkpoint_minutes if inside_epochs else None,
+        skipped=task.source.damage.skipped,
     )
     if options.checkpoint_minutes and not inside_epochs:
         report(
@@ -251,14 +260,14 @@ def finish(model, task, plan, workdir, run_state) -> dict:
         "seed": experiment.train.seed,
         "smoke": experiment.smoke,
         "metrics": {
-            split: task.measure(
-                final, measuring.shorten(task.build_evaluation(split), experiment)
-            )
+            split: measuring.measure(task, final, split)
             for split in measuring.measured_splits(task)
         },
         "configuration": config.digest(experiment),
         "processes": run_state.processes,
     }
+    if task.source.corrupt_images == "skip":
+        result["skipped"] = measuring.skipped(task.source)
     workdir.write_result(result)
     return result
 

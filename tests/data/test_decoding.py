@@ -2,10 +2,11 @@ import io
 
 import numpy as np
 import PIL.Image
+import PIL.ImageOps
 import pytest
 import tensorflow as tf
 
-from aa_keras.data import decoding
+from aa_keras.data import decoding, served_decoding, upright
 
 # TensorFlow takes libjpeg's fast transform, Pillow the exact one.
 TOLERANCE = {"JPEG": 6, "PNG": 0, "BMP": 0, "GIF": 0}
@@ -57,3 +58,23 @@ def test_attempt_gives_the_fallback_where_the_function_fails():
     np.testing.assert_array_equal(first, expected)
     assert second.shape == (0, 0, 3)
     np.testing.assert_array_equal(third, expected)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_turned_jpeg_is_upright_and_so_are_its_windows(orientation):
+    y, x = np.mgrid[:24, :40]
+    levels = np.stack([4 * y + 3 * x, 7 * y, 5 * x], axis=-1).astype(np.uint8)
+    image = PIL.Image.fromarray(levels)
+    exif = image.getexif()
+    exif[0x0112] = orientation
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=100, subsampling=0, exif=exif)
+    expected = np.asarray(PIL.ImageOps.exif_transpose(PIL.Image.open(stream)))
+    encoded = tf.constant(stream.getvalue())
+    assert tuple(upright.shape(encoded, 3).numpy()) == expected.shape
+    image = upright.decode(encoded, 3)
+    np.testing.assert_allclose(image, expected, atol=TOLERANCE["JPEG"])
+    # As predict and an export decode it.
+    np.testing.assert_array_equal(image, served_decoding.decode_in_graph(encoded, 3))
+    part = upright.decode(encoded, 3, tf.constant([5, 7, 11, 13]))
+    np.testing.assert_allclose(part, expected[5:16, 7:20], atol=TOLERANCE["JPEG"])

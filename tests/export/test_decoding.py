@@ -1,5 +1,6 @@
 """Pictures of every kind: a right answer, or a clear error and then a right answer."""
 
+import dataclasses
 import io
 import struct
 import zlib
@@ -9,6 +10,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image, ImageOps
 
+from aa_keras import data
 from aa_keras.data import served_decoding as decoding
 
 
@@ -268,3 +270,38 @@ def test_a_file_that_is_no_picture(content, message, tmp_path):
     with pytest.raises(ValueError, match=f"picture.png: .*{message}") as caught:
         decoding.read_picture(path, 1)
     assert "\n" not in str(caught.value)
+
+
+def test_training_predict_and_an_export_see_the_same_picture(
+    run, served, encode, photograph, tmp_path
+):
+    alpha = np.full(photograph.shape[:2], 3, np.uint8)
+    deep = np.arange(60 * 70, dtype=np.uint16).reshape(60, 70) * 15
+    files = {
+        "turned.jpg": encode(photograph, "JPEG", exif=exif(6)),
+        "upside_down.jpg": encode(photograph, "JPEG", exif=exif(3)),
+        "16_bits.png": encode(deep),
+        "palette.png": encode(photograph, mode="P"),
+        "alpha.png": encode(np.dstack([photograph, alpha])),
+    }
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            (tmp_path / split / label).mkdir(parents=True)
+            for name, content in files.items():
+                (tmp_path / split / label / name).write_bytes(content)
+    source = data.open_source("image_folder", str(tmp_path))
+    preprocessing = run.task.preprocessing
+    grey = {"mean": preprocessing.mean, "std": preprocessing.std}
+    source = dataclasses.replace(source, **grey)
+    options = {"split": "test", "batch_size": 2 * len(files)}
+    ((inputs, _),) = data.build_evaluation(source, preprocessing, **options)
+    names = 2 * sorted(files)
+    answer = ask(served, *(files[name] for name in names))
+    np.testing.assert_allclose(run.model(inputs), answer, atol=1e-5)
+    for name, image in zip(names, inputs, strict=True):
+        picture = decoding.read_picture(tmp_path / "test" / "a" / name, 1)
+        np.testing.assert_array_equal(preprocessing(picture), image)
+    options |= {"augmentation": "none", "seed": 0, "epochs": range(1)}
+    ((shuffled, _),) = data.build_training(source, preprocessing, **options)
+    seen = {image.tobytes() for image in shuffled.numpy()}
+    assert seen == {image.tobytes() for image in inputs.numpy()}
