@@ -29,9 +29,9 @@ def test_mutated_pictures(campaign, served):
 
 def test_requests_and_predictions_keep_the_memory(campaign, served, quickstart_run):
     run = training.load_run(quickstart_run)
-    soak.soak_requests(campaign, served, 300)
-    soak.soak_predictions(campaign, run.model, run.task, 200)
-    soak.soak_models(campaign, 4)
+    soak.soak_requests(campaign, served, 150)
+    soak.soak_predictions(campaign, run.model, run.task, 100)
+    soak.soak_models(campaign, 3)
     assert campaign.failures == []
 
 

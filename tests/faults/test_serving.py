@@ -11,7 +11,7 @@ from aa_keras.data import served_decoding
 from aa_keras.tasks.serving_network import preprocess_files
 from tests.faults import hostile_pictures
 
-SECONDS = 2.0
+SECONDS = 2.0  # of computation: other programs of the machine do not count
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +43,9 @@ def test_a_jpeg_of_many_scans_is_refused_or_soon_decoded(
 ):
     good = encode(digits[0, :, :, 0])
     file = hostile_pictures.progressive_jpeg(side, repetitions)
-    started = time.monotonic()
+    started = time.process_time()
     answer = ask(good, file)
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
     assert answer["errors"].tolist() == [b"", error]
     np.testing.assert_array_equal(answer["class_names"] == b"", answer["errors"] != b"")
 
@@ -62,9 +62,9 @@ COSTLY = {
 @pytest.mark.parametrize(("options", "error"), COSTLY.values(), ids=COSTLY)
 def test_a_png_that_takes_long_is_refused(options, error, ask):
     file = hostile_pictures.png(**options)
-    started = time.monotonic()
+    started = time.process_time()
     assert ask(file)["errors"].tolist() == [error]
-    assert time.monotonic() - started < SECONDS
+    assert time.process_time() - started < SECONDS
 
 
 def test_a_request_that_costs_too_much_answers_its_cheapest_pictures(
