@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test test-slow lint format bench bench-layer bench-models \
+.PHONY: help demo test test-slow soak fuzz lint format bench bench-layer bench-models \
 	bench-data bench-serving bench-distribution notebooks tables clean
 
 help: ## print this list
@@ -24,6 +24,12 @@ test: $(VENV)/.dev ## all tests except the slow ones
 
 test-slow: $(VENV)/.dev ## the slow tests
 	$(PYTEST) --dist worksteal -m slow
+
+soak: $(VENV)/.dev ## memory over 30,000 requests and predictions, 200 models: 15 minutes
+	$(RUN) -m tests.faults.soak
+
+fuzz: $(VENV)/.dev ## 10,000 mutated experiment files and requests: 10 minutes
+	$(RUN) -m tests.faults.fuzz
 
 lint: $(VENV)/.dev ## check style, format and types
 	$(VENV)/bin/ruff check .

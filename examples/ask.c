@@ -1,7 +1,8 @@
 /* Asks an exported SavedModel about pictures, on TensorFlow's C API alone.
  *
  * What a model server does, with no Python in it: load the version folder, look the
- * signature up, hand over the bytes of the files, read names and probabilities.
+ * signature up, hand over the bytes of the files, read names and probabilities, or why
+ * a picture has no answer.
  * Headers and libraries come with the TensorFlow wheel:
  *
  *   TF=$(python -c 'import tensorflow as tf; print(tf.sysconfig.get_lib())')
@@ -18,8 +19,9 @@
 
 static const char* const kSignature = "serve_image_bytes";
 static const char* const kInput = "image_bytes";
-static const char* const kOutputs[] = {"top_k_class_names", "top_k_probabilities"};
-enum { kNames, kProbabilities, kNumOutputs };
+static const char* const kOutputs[] = {"top_k_class_names", "top_k_probabilities",
+                                       "errors"};
+enum { kNames, kProbabilities, kErrors, kNumOutputs };
 
 static void fail(const char* what, const char* why) {
   fprintf(stderr, "ask: %s: %s\n", what, why);
@@ -156,9 +158,15 @@ int main(int argc, char** argv) {
 
   const TF_TString* names = TF_TensorData(answers[kNames]);
   const float* probabilities = TF_TensorData(answers[kProbabilities]);
+  const TF_TString* errors = TF_TensorData(answers[kErrors]);
   const int64_t num_best = TF_Dim(answers[kNames], 1);
   for (int64_t i = 0; i < num_images; ++i) {
     printf("%s:", argv[2 + i]);
+    if (TF_StringGetSize(&errors[i])) {
+      printf("  error: %.*s\n", (int)TF_StringGetSize(&errors[i]),
+             TF_StringGetDataPointer(&errors[i]));
+      continue;
+    }
     for (int64_t k = i * num_best; k < (i + 1) * num_best; ++k)
       printf("  %.*s %.6f", (int)TF_StringGetSize(&names[k]),
              TF_StringGetDataPointer(&names[k]), probabilities[k]);

@@ -21,6 +21,7 @@ import urllib.request
 from pathlib import Path
 
 SIGNATURE = "serve_image_bytes"
+OUTPUTS = ("top_k_class_names", "top_k_probabilities", "errors")
 SECONDS = 30
 
 
@@ -37,7 +38,8 @@ def ask_rest(url, pictures, model="aa_keras"):
         model: The name that the server gives the model.
 
     Returns:
-        For each picture a list of (class name, probability), most probable first.
+        For each picture a list of (class name, probability), most probable first, and
+        the error, which is empty for a picture that has an answer.
 
     Raises:
         RequestError: With the words of the server.
@@ -59,7 +61,12 @@ def ask_rest(url, pictures, model="aa_keras"):
     except OSError as error:
         raise RequestError(f"{url}: {error}") from None
     return [
-        list(zip(one["top_k_class_names"], one["top_k_probabilities"], strict=True))
+        (
+            list(
+                zip(one["top_k_class_names"], one["top_k_probabilities"], strict=True)
+            ),
+            one["errors"],
+        )
         for one in answer["predictions"]
     ]
 
@@ -77,18 +84,20 @@ def ask_grpc(address, pictures, model="aa_keras"):
         tf.make_tensor_proto(pictures, dtype=tf.string)
     )
     # Of the outputs only these are computed and sent.
-    request.output_filter.extend(["top_k_class_names", "top_k_probabilities"])
+    request.output_filter.extend(OUTPUTS)
     try:
         with grpc.insecure_channel(address) as channel:
             service = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             outputs = service.Predict(request, timeout=SECONDS).outputs
     except grpc.RpcError as error:
         raise RequestError(error.details()) from None
-    names = tf.make_ndarray(outputs["top_k_class_names"])
-    probabilities = tf.make_ndarray(outputs["top_k_probabilities"])
+    rows = zip(*(tf.make_ndarray(outputs[name]) for name in OUTPUTS), strict=True)
     return [
-        [(name.decode(), float(p)) for name, p in zip(*best, strict=True)]
-        for best in zip(names, probabilities, strict=True)
+        (
+            [(name.decode(), float(p)) for name, p in zip(*best, strict=True)],
+            error.decode(),
+        )
+        for *best, error in rows
     ]
 
 
@@ -110,8 +119,9 @@ def main(arguments=None):
             answers = ask_rest(options.rest, pictures, options.model)
     except (OSError, RequestError) as error:
         sys.exit(f"client.py: error: {error}")
-    for path, best in zip(options.pictures, answers, strict=True):
-        print(f"{path}:", *(f"{name} {p:.4f}" for name, p in best), sep="  ")
+    for path, (best, error) in zip(options.pictures, answers, strict=True):
+        told = [f"error: {error}"] if error else [f"{name} {p:.4f}" for name, p in best]
+        print(f"{path}:", *told, sep="  ")
 
 
 if __name__ == "__main__":

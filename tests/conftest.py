@@ -1,11 +1,15 @@
 """What several folders of tests share."""
 
+import io
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from tests.training import processes
 
@@ -53,6 +57,42 @@ def quickstart_run(aa_keras, tmp_path_factory):
         "train.epochs=15",
     )
     return workdir
+
+
+@pytest.fixture(scope="session")
+def exported(quickstart_run, tmp_path_factory):
+    """The version folder of the SavedModel of `quickstart_run`."""
+    from aa_keras import export
+
+    return export.export(quickstart_run, tmp_path_factory.mktemp("served") / "digits")
+
+
+@pytest.fixture(scope="session")
+def served(exported):
+    """The export, loaded."""
+    import tensorflow as tf
+
+    return tf.saved_model.load(str(exported))
+
+
+@pytest.fixture(scope="session")
+def digits():
+    """The test split: uint8 (images, 8, 8, 1)."""
+    images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
+    return images[4::5, :, :, np.newaxis]
+
+
+@pytest.fixture(scope="session")
+def encode():
+    """A function from pixels to the bytes of a file, by Pillow."""
+
+    def encode(pixels, file_format="PNG", mode=None, **options):
+        image = Image.fromarray(pixels)
+        buffer = io.BytesIO()
+        (image.convert(mode) if mode else image).save(buffer, file_format, **options)
+        return buffer.getvalue()
+
+    return encode
 
 
 @pytest.fixture(scope="session")

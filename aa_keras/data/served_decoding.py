@@ -1,6 +1,6 @@
 """Decodes picture files to upright pixels, within a served graph."""
 
-import re
+import functools
 from pathlib import Path
 
 import numpy as np
@@ -8,76 +8,171 @@ import tensorflow as tf
 
 from aa_keras.data import decoding
 
-# Larger pictures are refused before they are decompressed: a file of some kilobytes can
-# claim a terabyte of pixels. 64 megapixels in RGB are 192 MiB.
-MAX_PIXELS = 2**26
+# Why a picture has no answer, in the output `errors` of an export.
+NOT_A_PICTURE = "not a JPEG or PNG"
+TOO_LARGE = "too large"
+TOO_MANY_SCANS = "too many scans"
+BROKEN = "cannot be decoded"
+REQUEST_TOO_LARGE = "request too large"
+
+# Bounds that are checked before anything is decompressed: a file of some kilobytes can
+# claim a terabyte of pixels, or to be drawn anew a thousand times.
+MAX_BYTES = 2**25
+MAX_SIDE = 65_535  # that of a JPEG; a longer row is resized through gigabytes
+MAX_PIXELS = 2**26  # 192 MiB in RGB
+MAX_SCANS = 100
+MAX_WORK = 2**28  # pixels times scans: 10 scans of 26 megapixels
+MAX_REQUEST = 8.0  # files as costly as one may be
+
+# The time that a PNG takes, in pixels of one scan of a JPEG.
+PNG_WORK = 2  # a pixel
+PNG_16_BITS = 4  # times as much, from two bytes a channel
+PNG_INTERLACED = 4  # times as much
+PNG_TEXT = 2**24  # a compressed text: 8 MB are decompressed, and thrown away
 
 EXIF = int.from_bytes(b"Exif")
 ORIENTATION = 0x0112  # the number of the entry
+LIMITS = {
+    TOO_LARGE: f"{MAX_BYTES} bytes, {MAX_PIXELS} pixels, sides of {MAX_SIDE}",
+    TOO_MANY_SCANS: f"{MAX_SCANS}, and {MAX_WORK} pixels in all scans",
+}
 
 
 def read_picture(path, channels) -> np.ndarray:
-    """Decodes a file with `decode_picture`, or raises ValueError with its name."""
+    """Decodes a file as an export does, or raises ValueError with its name."""
     try:
         # A tensor, because a value of Python would be traced again for each file.
-        return decode_in_graph(tf.constant(Path(path).read_bytes()), channels).numpy()
+        encoded = tf.constant(Path(path).read_bytes())
+        reason, pixels = read_in_graph(encoded, channels)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read: {error.strerror}") from None
-    except tf.errors.InvalidArgumentError as error:
-        raise ValueError(f"{path}: {_reason(error)}") from None
+    except tf.errors.OpError:
+        reason, pixels = tf.constant(BROKEN), None
+    reason = reason.numpy().decode()
+    if reason:
+        allowed = f"; allowed: {LIMITS[reason]}" if reason in LIMITS else ""
+        raise ValueError(f"{path}: {reason}{allowed}")
+    return pixels.numpy()
 
 
-def _reason(error):
-    """The reason in a message of TensorFlow, without the place in the graph."""
-    lines = [line.strip() for line in error.message.splitlines()]
-    reason = [line for line in lines if line and not line.startswith("[[")][-1]
-    if reason.startswith("assertion failed:"):
-        reason = " ".join(re.findall(r"\[([^\[\]]*)\]", reason))
-    return reason
+# In a graph, `tf.cond` computes only the branch that is needed.
+@functools.partial(tf.function, autograph=False)
+def read_in_graph(encoded, channels) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns why a file is refused, and its pixels if it is not."""
+    reason, _ = screen_one(encoded)
+    pixels = tf.cond(
+        reason == "",
+        lambda: decode_picture(encoded, channels),
+        lambda: tf.zeros((0, 0, channels), tf.uint8),
+    )
+    return reason, pixels
+
+
+def screen(files) -> tuple[tf.Tensor, tf.Tensor]:
+    """Looks at files (B,) without decompressing them.
+
+    Returns:
+        Why a file is refused, (B,) strings, empty where it is not; and what it costs to
+        decode, (B,) floats, where 1 is the most that one file may cost.
+
+    Raises:
+        tf.errors.InvalidArgumentError: if the header of a JPEG is broken.
+    """
+    png = tf.strings.substr(files, 0, 8) == b"\x89PNG\r\n\x1a\n"
+    jpeg = tf.io.is_jpeg(files)
+    sizes, bits, interlaced = _png_header(files)
+    jpeg_sizes = tf.map_fn(
+        lambda encoded: tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64),
+        tf.boolean_mask(files, jpeg),
+        fn_output_signature=tf.TensorSpec((2,), tf.int64),
+    )
+    sizes = tf.tensor_scatter_nd_update(sizes, tf.where(jpeg), jpeg_sizes)
+    # Clipped, so that no product overflows.
+    pixels = tf.reduce_prod(tf.minimum(sizes, MAX_SIDE + 1), axis=1)
+    num_bytes = tf.strings.length(files)
+
+    # The start of a scan and its length, which is below 256 in every sound file.
+    scans = _count(tf.where(jpeg, files, ""), b"\xff\xda\0", MAX_SCANS + 1)
+    texts = _count(tf.where(png, files, ""), b"TXt", 2 * MAX_WORK // PNG_TEXT)
+    factor = tf.where(bits == 16, PNG_16_BITS, 1) * tf.where(
+        interlaced, PNG_INTERLACED, 1
+    )
+    png_work = pixels * PNG_WORK * tf.cast(factor, tf.int64) + texts * PNG_TEXT
+    work = tf.where(jpeg, pixels * scans, png_work)
+
+    reasons = tf.fill(tf.shape(files), "")
+    for condition, reason in (  # of several, the last one is told
+        (tf.reduce_min(sizes, axis=1) <= 0, BROKEN),
+        (work > MAX_WORK, tf.where(jpeg, TOO_MANY_SCANS, TOO_LARGE)),
+        (scans > MAX_SCANS, TOO_MANY_SCANS),
+        (pixels > MAX_PIXELS, TOO_LARGE),
+        (tf.reduce_max(sizes, axis=1) > MAX_SIDE, TOO_LARGE),
+        (num_bytes > MAX_BYTES, TOO_LARGE),
+        (~(png | jpeg), NOT_A_PICTURE),
+    ):
+        reasons = tf.where(condition, reason, reasons)
+    costs = tf.maximum(work / MAX_WORK, num_bytes / MAX_BYTES)
+    costs = tf.where(reasons == "", costs, tf.zeros_like(costs))
+    return reasons, tf.cast(costs, tf.float32)
+
+
+def screen_one(encoded) -> tuple[tf.Tensor, tf.Tensor]:
+    """Looks at one file as `screen` does."""
+    reasons, costs = screen(encoded[tf.newaxis])
+    return reasons[0], costs[0]
+
+
+def is_covered(costs) -> tf.Tensor:
+    """Returns whether `MAX_REQUEST` covers the sum of the costs (B,)."""
+    return tf.reduce_sum(costs) <= MAX_REQUEST
+
+
+def covered(costs) -> tf.Tensor:
+    """Returns which of the costs (B,), from the least on, `MAX_REQUEST` covers."""
+    order = tf.argsort(costs, stable=True)
+    sums = tf.gather(tf.cumsum(tf.gather(costs, order)), tf.argsort(order))
+    return sums <= MAX_REQUEST
 
 
 def decode_picture(encoded, channels) -> tf.Tensor:
     """Decodes a JPEG or PNG to uint8 (height, width, channels) as a person sees it.
 
     Decodes as training does. Transparency is dropped, 16 bits become 8, CMYK becomes
-    RGB, and a JPEG is rotated by its EXIF orientation.
+    RGB, and a JPEG is rotated by its EXIF orientation. `screen` comes before it.
 
     Raises:
-        tf.errors.InvalidArgumentError: if it is no such file, is broken, or has more
-            than `MAX_PIXELS`.
+        tf.errors.InvalidArgumentError: if it is broken.
     """
-    png = tf.strings.substr(encoded, 0, 8) == b"\x89PNG\r\n\x1a\n"
-    jpeg = tf.io.is_jpeg(encoded)
-    known = tf.debugging.Assert(
-        png | jpeg, ["not a JPEG or PNG file; bytes:", tf.strings.length(encoded)]
-    )
-    with tf.control_dependencies([known]):
-        encoded = tf.identity(encoded)
-    size = tf.cond(
-        jpeg,
-        lambda: tf.cast(tf.io.extract_jpeg_shape(encoded)[:2], tf.int64),
-        lambda: _png_size(encoded),
-    )
-    small = tf.debugging.Assert(
-        (tf.reduce_min(size) > 0) & (tf.reduce_prod(size) <= MAX_PIXELS),
-        ["an image of", size, "pixels; allowed: 1 to", MAX_PIXELS, "in all"],
-    )
-    with tf.control_dependencies([small]):
-        pixels = decoding.decode(tf.identity(encoded), channels)
+    pixels = decoding.decode(encoded, channels)
     return tf.cond(
-        jpeg, lambda: turn(pixels, exif_orientation(encoded)), lambda: pixels
+        tf.io.is_jpeg(encoded), lambda: upright(pixels, encoded), lambda: pixels
     )
 
 
-# In a graph, `tf.cond` computes only the branch that is needed.
-decode_in_graph = tf.function(decode_picture, autograph=False)
+# Not inlined, because a PNG would pay for the operations of the branch not taken.
+@functools.partial(
+    tf.function, autograph=False, experimental_attributes={"_noinline": True}
+)
+def upright(pixels, encoded) -> tf.Tensor:
+    """Turns the pixels of a JPEG by its EXIF orientation."""
+    return turn(pixels, exif_orientation(encoded))
 
 
-def _png_size(encoded):
-    # A PNG begins with its header. The size of a file that is too short is zero.
-    header = tf.strings.substr(encoded + b"\0" * 24, 16, 8)
-    size = tf.io.decode_raw(header, tf.int32, little_endian=False)
-    return tf.cast(tf.reverse(size, [0]), tf.int64)
+def _png_header(files):
+    """Returns height and width (B, 2), bits of a channel and whether interlaced (B,).
+
+    A PNG begins with its header. Of a file that is too short all are zero.
+    """
+    header = tf.strings.substr(files, 0, 29) + b"\0" * 29
+    header = tf.io.decode_raw(tf.strings.substr(header, 16, 13), tf.uint8)
+    sides = tf.reshape(tf.cast(header[:, :8], tf.int64), (-1, 2, 4))
+    sides = tf.reduce_sum(sides * [256**3, 256**2, 256, 1], axis=2)
+    return tf.reverse(sides, [1]), header[:, 8], header[:, 12] > 0
+
+
+def _count(files, text, most):
+    """Returns how often files (B,) contain a text, at most `most` times."""
+    return tf.strings.split(files, text, maxsplit=most).row_lengths() - 1
 
 
 def exif_orientation(encoded) -> tf.Tensor:

@@ -12,11 +12,14 @@ from aa_keras.tasks.serving_network import (
     Signature,
     build_network,
     input_specs,
+    no_errors,
     preprocess_files,
     preprocess_images,
+    refuse_not_finite,
 )
 
 TOP_K = 5
+NO_CLASS = -1  # of a row that is not answered
 TIE = 1e-5  # classes whose probabilities differ by less are equally probable
 
 
@@ -29,7 +32,8 @@ def build_signatures(
     `images` and returns an answer and `attention_scores`. An answer is `probabilities`
     (B, L), `classes` (B,) and `class_names` (B,) of the most probable class, and
     `top_k_probabilities`, `top_k_classes` and `top_k_class_names` (B, K), most probable
-    first.
+    first, and `errors` (B,). A row with an error has probabilities of 0, the class -1
+    and an empty name.
 
     Args:
         model: a Keras model that ends in probabilities.
@@ -52,15 +56,21 @@ def build_signatures(
         )
     served = {attention_layer: attention[attention_layer]} if attention_layer else {}
     network = build_network(model, preprocessing.output_shape, served)
-    names = tf.constant(list(class_names))
+    # The last name is that of NO_CLASS.
+    names = tf.constant([*class_names, ""])
 
-    def classify(inputs):
+    def classify(inputs, errors):
         probabilities, projections = network(inputs)
         num_images = tf.shape(inputs)[0]
         probabilities = tf.cast(probabilities[:num_images], tf.float32)
+        errors = refuse_not_finite(errors, probabilities)
+        answered = (errors == "")[:, tf.newaxis]
+        probabilities = tf.where(answered, probabilities, 0.0)
         values, classes = tf.math.top_k(probabilities, min(TOP_K, len(class_names)))
-        top_names = tf.gather(names, classes)
+        classes = tf.where(answered, classes, NO_CLASS)
+        top_names = tf.gather(names, classes % len(names))
         answer = {
+            "errors": errors,
             "probabilities": probabilities,
             "classes": classes[:, 0],
             "class_names": top_names[:, 0],
@@ -70,20 +80,26 @@ def build_signatures(
         }
         return answer, projections
 
+    def classify_images(images):
+        inputs = preprocess_images(preprocessing, images)
+        return classify(inputs, no_errors(inputs))
+
     def serving_default(images):
-        return classify(preprocess_images(preprocessing, images))[0]
+        return classify_images(images)[0]
 
     def serve_image_bytes(image_bytes):
-        return classify(preprocess_files(preprocessing, image_bytes)[0])[0]
+        inputs, _, errors = preprocess_files(preprocessing, image_bytes)
+        return classify(inputs, errors)[0]
 
     def serve_preprocessed(inputs):
-        return classify(inputs)[0]
+        return classify(inputs, refuse_not_finite(no_errors(inputs), inputs))[0]
 
     def serve_attention(images):
-        answer, projections = classify(preprocess_images(preprocessing, images))
+        answer, projections = classify_images(images)
         _, scores = listing_attention(*projections[attention_layer])
         scores = tf.cast(scores[: tf.shape(images)[0]], tf.float32)
-        return {**answer, "attention_scores": scores}
+        answered = tf.reshape(answer["errors"] == "", (-1, 1, 1, 1))
+        return {**answer, "attention_scores": tf.where(answered, scores, 0.0)}
 
     specs = input_specs(preprocessing)
     signatures = {

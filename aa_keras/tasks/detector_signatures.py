@@ -10,8 +10,10 @@ from aa_keras.tasks.serving_network import (
     Signature,
     first_or_black,
     input_specs,
+    no_errors,
     preprocess_files,
     preprocess_images,
+    refuse_not_finite,
 )
 
 BOX_TOLERANCE = 0.1  # pixels
@@ -24,8 +26,8 @@ def build_signatures(
 
     The signatures of `serving_network` return an answer: `boxes` (B, K, 4), left, top,
     right, bottom in pixels of the image, or of `inputs` in `serve_preprocessed`,
-    `scores` (B, K), `classes` (B, K), -1 where there is no box, `class_names` (B, K)
-    and `num_detections` (B,).
+    `scores` (B, K), `classes` (B, K), -1 where there is no box, `class_names` (B, K),
+    `num_detections` (B,) and `errors` (B,). A row with an error has no box.
 
     Args:
         model: a `models.RetinaNet`. A box must exceed its `serving_score_threshold`.
@@ -44,7 +46,7 @@ def build_signatures(
     # The last name is that of the class -1.
     names = tf.constant([*class_names, ""])
 
-    def detect(inputs, sizes):
+    def detect(inputs, sizes, errors):
         num_images = tf.shape(inputs)[0]
         inputs = tf.cond(
             num_images > 0,
@@ -53,11 +55,16 @@ def build_signatures(
         )
         outputs = model(inputs, training=False)
         found = model.decode_predictions(outputs, inputs, serving=True)
-        found = tf.nest.map_structure(lambda x: x[:num_images], found)
-        classes = tf.cast(found["classes"], tf.int32)
+        found, outputs = tf.nest.map_structure(
+            lambda x: x[:num_images], (found, outputs)
+        )
+        errors = refuse_not_finite(errors, outputs["box"], outputs["classification"])
+        answered = (errors == "")[:, tf.newaxis]
+        classes = tf.where(answered, tf.cast(found["classes"], tf.int32), -1)
         kept = classes >= 0
         boxes = preprocessing.to_original(found["boxes"], sizes)
         return {
+            "errors": errors,
             "boxes": tf.where(kept[..., tf.newaxis], boxes, -1.0),
             "scores": tf.where(kept, tf.cast(found["confidence"], tf.float32), -1.0),
             "classes": classes,
@@ -65,18 +72,21 @@ def build_signatures(
             "num_detections": tf.reduce_sum(tf.cast(kept, tf.int32), axis=-1),
         }
 
-    def detect_all(inputs, size):
-        return detect(inputs, tf.repeat([size], tf.shape(inputs)[0], axis=0))
+    def detect_all(inputs, size, errors):
+        sizes = tf.repeat([size], tf.shape(inputs)[0], axis=0)
+        return detect(inputs, sizes, errors)
 
     def serving_default(images):
         size = tf.shape(images)[1:3]
-        return detect_all(preprocess_images(preprocessing, images), size)
+        inputs = preprocess_images(preprocessing, images)
+        return detect_all(inputs, size, no_errors(inputs))
 
     def serve_image_bytes(image_bytes):
         return detect(*preprocess_files(preprocessing, image_bytes))
 
     def serve_preprocessed(inputs):
-        return detect_all(inputs, tf.constant(preprocessing.output_shape[:2]))
+        size = tf.constant(preprocessing.output_shape[:2])
+        return detect_all(inputs, size, refuse_not_finite(no_errors(inputs), inputs))
 
     specs = input_specs(preprocessing)
     return {

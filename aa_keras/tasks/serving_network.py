@@ -6,6 +6,9 @@
 | `serve_image_bytes` | `image_bytes`, (B,) JPEG or PNG files |
 | `serve_preprocessed` | `inputs`, float32 (B, H, W, C), input of the network |
 
+Each answer has `errors` (B,): why a row of the batch is not answered, and empty where
+it is. Other rows do not depend on it.
+
 Shape letters: B batch, H height, W width, C channels.
 """
 
@@ -14,8 +17,11 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from aa_keras.data.served_decoding import decode_picture
+from aa_keras.data import served_decoding
+from aa_keras.data.decoding import attempt
 from aa_keras.layers import record_projections
+
+NOT_FINITE = "not finite"  # an input, or what the network makes of it
 
 
 class Signature(NamedTuple):
@@ -99,18 +105,74 @@ def preprocess_images(preprocessing, images) -> tf.Tensor:
         return preprocessing(tf.identity(images))
 
 
-def preprocess_files(preprocessing, image_bytes) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes and preprocesses files; returns network inputs and sizes (B, 2)."""
+def preprocess_files(preprocessing, files) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Decodes and preprocesses files (B,), each by itself.
+
+    Returns:
+        Inputs of the network, sizes (B, 2) of the pictures, and `errors` (B,): why a
+        picture has no input, and empty where it has one.
+    """
+    no_input = tf.zeros(preprocessing.output_shape), tf.ones((2,), tf.int32)
+    specs = tuple(tf.TensorSpec(x.shape, x.dtype) for x in no_input)
 
     def prepare(encoded):
-        image = decode_picture(encoded, preprocessing.channels)
+        image = served_decoding.decode_picture(encoded, preprocessing.channels)
         return preprocessing(image), tf.shape(image)[:2]
 
-    return tf.map_fn(
-        prepare,
-        image_bytes,
-        fn_output_signature=(
-            tf.TensorSpec(preprocessing.output_shape, tf.float32),
-            tf.TensorSpec((2,), tf.int32),
-        ),
-    )
+    def prepare_all(files):
+        reasons, costs = served_decoding.screen(files)
+        sound = tf.reduce_all(reasons == "") & served_decoding.is_covered(costs)
+        with tf.control_dependencies([tf.debugging.Assert(sound, [reasons])]):
+            files = tf.identity(files)
+        inputs = tf.map_fn(prepare, files, fn_output_signature=specs)
+        return *inputs, reasons
+
+    def prepare_each(files):
+        reasons, costs = tf.map_fn(
+            lambda encoded: attempt(
+                served_decoding.screen_one, encoded, (served_decoding.BROKEN, 0.0)
+            ),
+            files,
+            fn_output_signature=(tf.string, tf.float32),
+        )
+        covered = served_decoding.covered(costs)
+        errors = tf.where(covered, reasons, served_decoding.REQUEST_TOO_LARGE)
+
+        def prepare_one(arguments):
+            encoded, error = arguments
+            return tf.cond(
+                error == "",
+                lambda: attempt(
+                    lambda x: (*prepare(x), ""),
+                    encoded,
+                    (*no_input, served_decoding.BROKEN),
+                ),
+                lambda: (*no_input, error),
+            )
+
+        return tf.map_fn(
+            prepare_one,
+            (files, errors),
+            fn_output_signature=(*specs, tf.TensorSpec((), tf.string)),
+        )
+
+    # TensorFlow catches errors in data sets alone. An attempt costs as much as a small
+    # picture, so that a sound batch has one, not one for each file. The second data set
+    # is not computed where the first one has an element.
+    batch = tf.data.Dataset.from_tensors(files)
+    sound, each = batch.map(prepare_all).ignore_errors(), batch.map(prepare_each)
+    return sound.concatenate(each).take(1).get_single_element()
+
+
+def no_errors(rows) -> tf.Tensor:
+    """Returns `errors` (B,) without any, for a batch of rows."""
+    return tf.fill([tf.shape(rows)[0]], "")
+
+
+def refuse_not_finite(errors, *tensors) -> tf.Tensor:
+    """Adds to `errors` (B,) the rows in which a number of the tensors is not finite."""
+    for tensor in tensors:
+        axes = list(range(1, tensor.shape.rank))
+        finite = tf.reduce_all(tf.math.is_finite(tensor), axis=axes)
+        errors = tf.where((errors == "") & ~finite, NOT_FINITE, errors)
+    return errors

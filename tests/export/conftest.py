@@ -1,16 +1,12 @@
-"""One trained run and one export of it, shared by all tests of exports."""
+"""What the tests of exports share, beside the trained run and its export."""
 
-import io
 import subprocess
 import sys
 
-import numpy as np
 import pytest
-import tensorflow as tf
-from PIL import Image
-from sklearn.datasets import load_digits, load_sample_images
+from sklearn.datasets import load_sample_images
 
-from aa_keras import export, training
+from aa_keras import training
 
 
 @pytest.fixture(scope="session")
@@ -24,41 +20,9 @@ def run(workdir):
 
 
 @pytest.fixture(scope="session")
-def exported(workdir, tmp_path_factory):
-    """The version folder of the run's SavedModel."""
-    return export.export(workdir, tmp_path_factory.mktemp("served") / "digits")
-
-
-@pytest.fixture(scope="session")
-def served(exported):
-    """The export, loaded."""
-    return tf.saved_model.load(str(exported))
-
-
-@pytest.fixture(scope="session")
-def digits():
-    """The test split: uint8 (images, 8, 8, 1)."""
-    images = np.round(load_digits().images * (255 / 16)).astype(np.uint8)
-    return images[4::5, :, :, np.newaxis]
-
-
-@pytest.fixture(scope="session")
 def photograph():
     """A part of one: uint8 (54, 80, 3)."""
     return load_sample_images().images[0][200:254, 300:380]
-
-
-@pytest.fixture(scope="session")
-def encode():
-    """A function from pixels to the bytes of a file, by Pillow."""
-
-    def encode(pixels, file_format="PNG", mode=None, **options):
-        image = Image.fromarray(pixels)
-        buffer = io.BytesIO()
-        (image.convert(mode) if mode else image).save(buffer, file_format, **options)
-        return buffer.getvalue()
-
-    return encode
 
 
 @pytest.fixture(scope="session")

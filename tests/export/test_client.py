@@ -121,11 +121,16 @@ def test_client(protocol, client, served, run, digits, encode, tmp_path, capsys)
         answers = ask(address, [Path(path).read_bytes() for path in paths])
         client.main([*paths, f"--{protocol}", address])
         printed = capsys.readouterr().out.splitlines()
-        with pytest.raises(SystemExit, match="not a JPEG or PNG"):
-            client.main([str(tmp_path / "bad.png"), f"--{protocol}", address])
+        client.main([str(tmp_path / "bad.png"), *paths, f"--{protocol}", address])
+        bad, *others = capsys.readouterr().out.splitlines()
+        assert bad == f"{tmp_path / 'bad.png'}:  error: not a JPEG or PNG"
+        assert others == printed
         with pytest.raises(SystemExit, match="Servable not found"):
             client.main([*paths, f"--{protocol}", address, "--model", "other"])
-    for best, probabilities, line in zip(answers, expected, printed, strict=True):
+    for (best, error), probabilities, line in zip(
+        answers, expected, printed, strict=True
+    ):
+        assert error == ""
         order = np.argsort(-probabilities, kind="stable")[:5]
         assert [name for name, _ in best] == [run.task.class_names[i] for i in order]
         np.testing.assert_allclose(

@@ -80,6 +80,22 @@ def test_export(detector, encode, tmp_path):
                 NAMES[int(c)].encode() if c >= 0 else b"" for c in found["classes"][row]
             ]
             assert answer["class_names"][index].numpy().tolist() == named
+    with_bad = signatures["serve_image_bytes"](
+        image_bytes=tf.constant([encode(images[0]), b"bad", encode(images[1])])
+    )
+    assert with_bad["errors"].numpy().tolist() == [b"", b"not a JPEG or PNG", b""]
+    no_numbers = np.insert(inputs, 1, np.nan, axis=0)
+    with_nan = signatures["serve_preprocessed"](inputs=tf.constant(no_numbers))
+    assert with_nan["errors"].numpy().tolist() == [b"", b"not finite", b""]
+    for answer, alone in ((with_bad, by_file), (with_nan, on_inputs)):
+        for name in ("classes", "class_names", "num_detections"):
+            np.testing.assert_array_equal(answer[name][::2], alone[name])
+        for name in ("boxes", "scores"):
+            np.testing.assert_allclose(answer[name][::2], alone[name], atol=1e-2)
+        assert answer["num_detections"][1] == 0
+        assert (answer["classes"][1].numpy() == -1).all()
+        assert (answer["boxes"][1].numpy() == -1).all()
+        assert (answer["class_names"][1].numpy() == b"").all()
     none = signatures["serve_image_bytes"](image_bytes=tf.zeros((0,), tf.string))
     assert none["boxes"].shape == (0, 20, 4)
     card = json.loads((path / "assets.extra/model_card.json").read_text())

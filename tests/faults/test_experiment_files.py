@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aa_keras import config
+from tests.faults import fuzz
 from tests.training.processes import EXPERIMENT, ROOT
 
 SOUND = (ROOT / EXPERIMENT).read_text()
@@ -129,10 +130,7 @@ def test_a_hostile_override_is_one_line_and_soon(override):
     assert "train" in refusal(ROOT / EXPERIMENT, override)
 
 
-WORDS = """: - , [ ] { } & * ! | > ' % @ # ? ~ << &a *a !!int !!set !!binary !!omap
-.inf 1e999 null true 0x1F 1:30 2024-01-01 name model data train import base paper"""
-SPACES = ["\n", "\n  ", "\t", "\0", "\x85", "é", ": ", "- ", '"']
-PIECES = st.sampled_from([*WORDS.split(), *SPACES])
+PIECES = st.sampled_from(fuzz.PIECES)
 
 
 @settings(max_examples=300, deadline=None)
