@@ -153,7 +153,6 @@ def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> kera
     return parts.build_classifier(
         resolve,
         features,
-        "mnasnet_{width_multiplier}",
         input_shape=input_shape,
         classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         classes=classes,

@@ -199,6 +199,4 @@ def build_resnet(
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.2.
     """
     options |= {"depth": depth, "classes": classes}
-    return parts.build_classifier(
-        resolve, features, "resnet_{depth}", input_shape=input_shape, **options
-    )
+    return parts.build_classifier(resolve, features, input_shape=input_shape, **options)

@@ -109,7 +109,6 @@ def build_wide_resnet(
     return parts.build_classifier(
         resolve,
         features,
-        "wide_resnet_{depth}_{width}",
         input_shape=input_shape,
         classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         **options,
