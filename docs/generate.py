@@ -12,7 +12,7 @@ from aa_keras.config import reference
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB_HEAD = '''\
-"""The ready networks with their arguments, for editors. `docs/generate.py` writes it."""
+"""The ready networks with their arguments. `docs/generate.py` writes this file."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -52,7 +52,7 @@ def _stub_function(name):
     function = getattr(models, name)
     signature = inspect.signature(function)
     lines = [
-        f"    {p.name}: {p.annotation}"
+        f"    {p.name}: {p.annotation}".replace("'", '"')
         + ("" if p.default is p.empty else f" = {_literal(p.default)}")
         for p in signature.parameters.values()
     ]

@@ -162,7 +162,7 @@ def _find_format(name):
     if missing:
         raise ValueError(
             f"format: received {name!r}, for which {', '.join(missing)} is not "
-            f"installed; allowed after: pip install aa-keras[{name}]"
+            f"installed; allowed after: pip install 'aa-keras[{name}]'"
         )
     return FORMATS[name]
 

@@ -122,7 +122,8 @@ HINTS = {
 
 def _network(name, family, mechanism, options):
     """Returns the function that builds a network; its signature has each argument."""
-    given = ", ".join(f"{k}={v!r}" for k, v in {**options, **mechanism}.items())
+    chosen = {key: value for key, value in options.items() if key not in DATA[family]}
+    given = ", ".join(f"{k}={v!r}" for k, v in {**chosen, **mechanism}.items())
     presets = {**DATA[family], **options, **mechanism}
 
     def build_one(*, weights=None, **options):
@@ -167,7 +168,7 @@ def _docstring(family, given, signature):
     )
     return "\n".join(
         (
-            f"Builds a network of the family `{family}`: {given}.\n",
+            f"Builds a `{family}` with {given}.\n",
             "Args:",
             *entries,
             "\nReturns and errors are those of `aa_keras.models.build`.",

@@ -52,7 +52,8 @@ class Attention(Section):
         downsampled_stages: sequence of int, those of `stages` where attention runs on
             a map of half the height and width, or `"large"`: wherever the map has
             28 x 28 positions or more.
-        position_encoding: string, as of `AugmentedConv2D`, which checks it.
+        position_encoding: string, `"relative"`, `"sine"`, `"coordconv"` or `"none"`, as
+            of `AugmentedConv2D`, which checks it.
         key_depth: int, the key depth itself, in place of `key_ratio`, without a lower
             bound.
         value_depth: int, the value depth itself, in place of `value_ratio`.
