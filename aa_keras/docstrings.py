@@ -4,7 +4,7 @@ import inspect
 import re
 
 _ARGS = re.compile(r"^Args:\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
-_ENTRY = re.compile(r"^    (\**\w+): (.*?)(?=^    \S|\Z)", re.MULTILINE | re.DOTALL)
+_ENTRY = re.compile(r"^    ([*\w, ]+): (.*?)(?=^    \S|\Z)", re.MULTILINE | re.DOTALL)
 
 
 def argument_docs(documented) -> dict[str, str]:
@@ -19,5 +19,7 @@ def argument_docs(documented) -> dict[str, str]:
     for source in reversed(documented.__mro__) if is_class else (documented,):
         section = _ARGS.search(inspect.cleandoc(source.__doc__ or ""))
         entries = _ENTRY.findall(section[1]) if section else ()
-        texts |= {name: " ".join(text.split()) for name, text in entries}
+        for names, text in entries:
+            for name in names.replace("*", "").split(", "):
+                texts[name] = " ".join(text.split())
     return texts

@@ -150,7 +150,13 @@ def export_model(
 
 
 def export_saved_model(model, out, **options) -> Path:
-    """Calls `export_model` with the format `"saved_model"`."""
+    """Calls `export_model` with the format `"saved_model"`.
+
+    Args:
+        model: as of `export_model`, like the other arguments.
+        out: path of the folder of the versions.
+        **options: the other arguments of `export_model`.
+    """
     return export_model(model, out, format="saved_model", **options)
 
 

@@ -88,7 +88,11 @@ def build_network(
 def resolved_options(name: str, **options: Any) -> dict[str, Any]:
     """Returns all options of a network as plain data, with the family's values.
 
-    The arguments and errors are those of `build`.
+    The errors are those of `build`.
+
+    Args:
+        name: string, the family or a registered network.
+        **options: the options of the network in `aa_keras.models.spec`.
     """
     if name in _REGISTERED:
         resolved = check(spec.NETWORKS[name], options)

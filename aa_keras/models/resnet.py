@@ -193,6 +193,8 @@ def build_resnet(
         **options: `attention`, `channel_attention`, `dropout`, `widths` and the
             arguments of every network, see `aa_keras.models.build`, also for results
             and errors.
+        input_shape: (height, width, channels) of the images.
+        classes: int, the classes.
 
     Reference:
         - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.

@@ -100,6 +100,8 @@ def build_wide_resnet(
         width: int, the factor of the filters 16, 32, 64 of the stages.
         **options: `attention`, `channel_attention`, `dropout` and the arguments of
             every network, see `aa_keras.models.build`, also for results and errors.
+        input_shape: (height, width, channels) of the images.
+        classes: int, the classes.
 
     Reference:
         - Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016.
