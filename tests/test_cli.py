@@ -14,6 +14,7 @@ from sklearn.datasets import load_digits
 
 import aa_keras.layers  # noqa: F401  registers them, for keras.models.load_model
 from aa_keras import __version__, cli, config
+from aa_keras.config.shipped import find_experiment
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENT = "experiments/quickstart/digits_aa_resnet.yaml"
@@ -140,9 +141,9 @@ def test_maps(aa_keras, workdir, digits, tmp_path):
     assert "stage1_block1_conv1" in (tmp_path / "page.html").read_text()
 
 
-def test_summary(aa_keras):
-    arguments = ("--set", "model.attention=null")
-    assert "75,002" in aa_keras("summary", EXPERIMENT, *arguments).stdout
+def test_summary(aa_keras, tmp_path):
+    arguments = (EXPERIMENT, "--set", "model.attention=null")
+    assert "75,002" in aa_keras("summary", *arguments, cwd=tmp_path).stdout
     done = aa_keras("summary", "imagenet/aa_resnet_50", "--format", "json")
     summary = json.loads(done.stdout)
     # The exact counts of PAPER's Table 3.
@@ -217,6 +218,22 @@ def test_list(capsys, tmp_path, monkeypatch):
         for prefix in ("", "AA-")
         for width in ("0.75", "1.0", "1.25", "1.4")
     }
+
+
+def test_a_file_wins_over_a_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name, shipped = "imagenet/resnet_50", ROOT / "experiments/imagenet/resnet_50.yaml"
+    for given in (
+        name,
+        f"{name}.yaml",
+        f"experiments/{name}",
+        f"experiments/{name}.yaml",
+    ):
+        assert find_experiment(given) == shipped
+    Path(name).mkdir(parents=True)  # a folder is no experiment
+    assert find_experiment(name) == shipped
+    Path(f"{name}.yaml").touch()
+    assert find_experiment(f"{name}.yaml") == Path(f"{name}.yaml")
 
 
 def test_config_prints_every_key_of_every_experiment(capsys):

@@ -20,7 +20,7 @@ from aa_keras.cli.arguments import (
     pictures_in,
 )
 from aa_keras.cli.noise import quiet_import, silenced
-from aa_keras.cli.requirements import extras_of, require
+from aa_keras.cli.requirements import extras_of, facts_extras, require
 from aa_keras.config import reference, shipped
 from aa_keras.export.formats import FORMATS
 from aa_keras.workdir import WorkDir
@@ -239,7 +239,7 @@ def summary(experiment, overrides, output):
 @click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
 def tables(table, output):
     """Show every row of the paper's tables: claimed, built, measured."""
-    require("train", "detection")  # RetinaNets are rows of Tables 5 and 8
+    require("train", *facts_extras(table))
     with quiet_import():
         from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
@@ -257,7 +257,7 @@ def tables(table, output):
 @click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
 def report_(workdirs):
     """Add finished runs to results/ and write results/RESULTS.md."""
-    require("train", "detection", "viz")
+    require("train", "viz", *facts_extras())
     with quiet_import():
         from aa_keras.paper import collection, report
     for path in collection.collect(workdirs):

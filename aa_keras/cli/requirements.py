@@ -1,7 +1,7 @@
 """Which packages a command needs, and the extra that installs them.
 
 The packages of an extra are those of the installed metadata, which pyproject.toml says.
-This module needs none of them.
+Importing this module needs none of them.
 """
 
 import importlib.util
@@ -45,6 +45,16 @@ def extras_of(experiment) -> list[str]:
         "viz": experiment.train.attention_maps_every > 0,
     }
     return [extra for extra, is_needed in needs.items() if is_needed]
+
+
+def facts_extras(table: int | None = None) -> list[str]:
+    """Returns the extras that building the rows of a table needs, or of all tables."""
+    from aa_keras.models import spec
+    from aa_keras.paper import facts
+
+    rows = [row for row in facts.rows() if table in (None, row.table)]
+    tasks = {spec.NETWORKS[row.model["name"]].task for row in rows}
+    return ["detection"] if "detection" in tasks else []
 
 
 def explain(error: ModuleNotFoundError) -> ModuleNotFoundError | MissingPackages:

@@ -41,14 +41,14 @@ def find_experiment(name: str) -> Path:
     """Returns the path of an experiment file.
 
     Args:
-        name: string, a path, which is returned as it is if it exists, or the name of a
+        name: string, a path, which is returned as it is if there is a file, or the name of a
             shipped experiment. `experiments/` in front and `.yaml` at the end may
             stand there, so that a command of the documentation works in any folder.
 
     Raises:
         ValueError: if there is neither; in one line with names that are like it.
     """
-    if Path(name).exists():
+    if Path(name).exists() and not Path(name).is_dir():
         return Path(name)
     wanted = _short(name)
     names = experiment_names()
