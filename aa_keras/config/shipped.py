@@ -41,8 +41,8 @@ def find_experiment(name: str) -> Path:
     """Returns the path of an experiment file.
 
     Args:
-        name: string, a path, which is returned as it is if there is a file, or the name of a
-            shipped experiment. `experiments/` in front and `.yaml` at the end may
+        name: string, a path, which is returned as it is if there is a file, or the name
+            of a shipped experiment. `experiments/` in front and `.yaml` at the end may
             stand there, so that a command of the documentation works in any folder.
 
     Raises:
