@@ -1,7 +1,7 @@
 """Puts `experiments/` into the wheel as `aa_keras/experiments`.
 
-A mapping of folders in pyproject.toml would do the same, but an editable installation
-would then import through a hook that editors and type checkers do not follow.
+A mapping of folders in pyproject.toml would do the same, but setuptools then finds no
+packages by itself, and all of them would be listed there by hand.
 """
 
 import shutil
