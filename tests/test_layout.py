@@ -51,6 +51,7 @@ ARROWS = {
         "data",
         "export",
         "layers",
+        "models",
         "paper",
         "sweep",
         "tasks",
