@@ -9,13 +9,36 @@ first use, so that the command line answers before TensorFlow is loaded.
 
 import importlib
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
+    from aa_keras import (
+        checkpoints,
+        config,
+        counting,
+        data,
+        export,
+        layers,
+        models,
+        paper,
+        tasks,
+        training,
+        visualization,
+        workdir,
+    )
+    from aa_keras.layers import AugmentedConv2D, attention_depths
 
 try:
     __version__ = version("aa-keras")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-_SUBMODULES = (
+_NAMES = {"AugmentedConv2D": "layers", "attention_depths": "layers"}
+
+__all__ = [
+    "__version__",
+    "AugmentedConv2D",
+    "attention_depths",
     "checkpoints",
     "config",
     "counting",
@@ -28,17 +51,14 @@ _SUBMODULES = (
     "training",
     "visualization",
     "workdir",
-)
-_NAMES = {"AugmentedConv2D": "layers", "attention_depths": "layers"}
-
-__all__ = ["__version__", *_NAMES, *_SUBMODULES]
+]
 
 
 def __getattr__(name):
-    if name in _SUBMODULES:
-        return importlib.import_module(f"{__name__}.{name}")
     if name in _NAMES:
         return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
+    if name in __all__:
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

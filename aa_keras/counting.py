@@ -28,7 +28,14 @@ from aa_keras.layers.self_attention import SelfAttention
 
 
 class Counts(NamedTuple):
-    """What a model costs: trainable parameters and 1e9 operations for one image."""
+    """What a model costs: trainable parameters and 1e9 operations for one image.
+
+    Args:
+        params: int, the trainable parameters.
+        gflops_paper: float, 1e9 operations as the paper counts them: a multiply-add is
+            2 in convolutions and 1 in attention.
+        gflops: float, 1e9 operations, where a multiply-add is 2 everywhere.
+    """
 
     params: int
     gflops_paper: float
@@ -37,11 +44,18 @@ class Counts(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class MultiplyAdds:
-    """Multiply-adds of one call for one image, by kind."""
+    """Multiply-adds of one call for one image, by kind.
 
-    projection: int = 0  # in convolutions and dense layers
-    attention: int = 0  # in the products of queries with keys, of scores with values
-    relative: int = 0  # in the relative logits
+    Args:
+        projection: int, those in convolutions and dense layers.
+        attention: int, those in the products of queries with keys, and of scores with
+            values.
+        relative: int, those in the relative logits.
+    """
+
+    projection: int = 0
+    attention: int = 0
+    relative: int = 0
 
     def __add__(self, other):
         pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
@@ -85,8 +99,12 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
     """Returns the multiply-adds of one call of `layer`; rules go by its type.
 
     `@multiply_adds.register(MyLayer)` adds a rule. Layers without a kernel need none
-    and count nothing. The shapes are those of the layer's first input and output, with
-    batch size 1.
+    and count nothing.
+
+    Args:
+        layer: a built `keras.Layer`.
+        input_shape: tuple, the shape of its first input, with batch size 1.
+        output_shape: tuple, the shape of its first output, with batch size 1.
     """
     kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
     if kernels:

@@ -13,7 +13,6 @@ EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "own_mechanism"
 def test_the_example_trains_and_is_reported(aa_keras, tmp_path):
     # Outside of the checkout: the module is found beside the file.
     shutil.copytree(EXAMPLE, tmp_path / "mine")
-    (tmp_path / "experiments").mkdir()
     options = ["--set", "train.epochs=2", "--workdir", "runs/context"]
     trained = aa_keras("train", "mine/context_resnet_20.yaml", *options, cwd=tmp_path)
     assert "port.cc" not in trained.stderr  # TensorFlow's noise while it is imported

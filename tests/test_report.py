@@ -138,7 +138,7 @@ def test_a_run_of_several_versions_is_marked(finished, results):
 
 
 def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkeypatch):
-    monkeypatch.setattr(report.tables, "table_rows", lambda experiments: [ROW])
+    monkeypatch.setattr(report.tables, "table_rows", lambda: [ROW])
     page = tmp_path / "README.md"
     page.write_text("a\n<!-- runs -->\nold\n<!-- /runs -->\nb\n")
     collection.collect([finished(), finished("name=short", "train.epochs=1")], results)

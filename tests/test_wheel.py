@@ -1,53 +1,160 @@
-"""The wheel, installed where nothing else is, trains the quickstart."""
+"""The wheel, from the source distribution, in environments that have nothing else."""
 
 import json
+import re
 import shutil
 import subprocess
-import sys
+import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PIP = ("-m", "pip", "--disable-pip-version-check")
+pytestmark = pytest.mark.slow
+
+# What a Keras user does with the core packages and another backend alone.
+ON_JAX = """
+import sys
+import keras
+import numpy as np
+from aa_keras import layers
+assert not {"tensorflow", "pydantic", "yaml"} & set(sys.modules)
+from aa_keras import counting, models
+images = np.random.default_rng(0).normal(size=(4, 16, 16, 3)).astype("float32")
+small = keras.Sequential([
+    keras.Input((16, 16, 3)),
+    layers.AugmentedConv2D(16, 3, num_heads=2),
+    keras.layers.GlobalAveragePooling2D(),
+    keras.layers.Dense(3, activation="softmax"),
+])
+small.compile("sgd", "sparse_categorical_crossentropy")
+fitted = small.fit(images, np.arange(4) % 3, epochs=9, verbose=0).history["loss"]
+assert fitted[-1] < fitted[0], fitted
+small.save("small.keras")
+loaded = keras.models.load_model("small.keras")
+np.testing.assert_allclose(loaded(images), small(images), rtol=1e-5)
+network = models.AAResNet20(input_shape=(16, 16, 3))
+np.testing.assert_allclose(np.sum(network(images), axis=-1), 1, rtol=1e-5)
+large = models.AAResNet50()
+print(keras.backend.backend(), counting.count(large).params, large.name)
+"""
 
 
-@pytest.mark.slow
-def test_the_wheel_trains_in_a_clean_environment(tmp_path):
-    def run(*command):
+class Environment:
+    """A virtual environment with the wheel, and a folder to work in."""
+
+    def __init__(self, folder):
+        self.folder, self.bin = folder, folder / "environment" / "bin"
+        venv.create(folder / "environment", with_pip=True)
+
+    def install(self, *packages):
+        constraints = ROOT / "requirements.txt"
+        options = ("install", "--quiet", "--constraint", constraints)
+        self.run("python", *PIP, *options, *packages)
+
+    def run(self, program, *arguments, status=0, **variables):
         done = subprocess.run(
-            list(map(str, command)), cwd=tmp_path, capture_output=True, text=True
+            [str(self.bin / program), *map(str, arguments)],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(self.folder), **variables},
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        assert done.returncode == status, done.stderr + done.stdout
+        return done.stdout + done.stderr
 
+
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory):
+    """The core packages, JAX, and what builds the wheel, which lies in `wheel`."""
+    folder = tmp_path_factory.mktemp("bare")
+    bare = Environment(folder)
     # Built from a copy: setuptools writes its folders beside the sources.
-    source = tmp_path / "source"
-    shutil.copytree(ROOT / "aa_keras", source / "aa_keras")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    source = folder / "source"
+    for name in ("aa_keras", "experiments"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
-    pip = ("-m", "pip", "--disable-pip-version-check")
-    run(sys.executable, *pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, source)
-    shutil.rmtree(source)
-    (wheel,) = tmp_path.glob("aa_keras-*.whl")
-    run(sys.executable, "-m", "venv", "clean")
-    python = tmp_path / "clean" / "bin" / "python"
-    constraints = ROOT / "requirements.txt"
-    run(python, *pip, "install", "--quiet", "--constraint", constraints, wheel)
-
-    where = run(python, "-c", "import aa_keras; print(aa_keras.__file__)")
-    assert str(tmp_path) in where
-    shutil.copy(ROOT / "experiments/quickstart/digits_aa_resnet.yaml", tmp_path)
-    command = tmp_path / "clean" / "bin" / "aa-keras"
-    arguments = ("--workdir", "run", "--set", "train.epochs=15")
-    run(command, "train", "digits_aa_resnet.yaml", *arguments)
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["metrics"]["test"]["accuracy"] > 0.9
-    # The wheel contains the package data, too: the facts file and the page.
-    program = "from aa_keras import paper; print(paper.find_row(3, 'AA-ResNet-50'))"
-    assert "25.8" in run(python, "-c", program)
-    page = "files('aa_keras.visualization').joinpath('page.html').read_text()"
-    assert "<script" in run(
-        python, "-c", f"from importlib.resources import files; print({page})"
+    bare.run("python", *PIP, "install", "--quiet", "setuptools>=77")
+    program = (
+        "import os, setuptools.build_meta as b; os.chdir('source'); b.build_sdist('..')"
     )
-    summary = run(command, "summary", "digits_aa_resnet.yaml")
-    assert "72,686" in summary
+    bare.run("python", "-c", program)
+    shutil.rmtree(source)
+    (sdist,) = folder.glob("*.tar.gz")
+    bare.run("python", *PIP, "wheel", "--no-deps", "--wheel-dir", "wheel", sdist)
+    (jax,) = re.findall(r"^jax==\S+", (ROOT / "requirements-dev.txt").read_text(), re.M)
+    bare.install(wheel_of(bare), jax)
+    return bare
+
+
+@pytest.fixture(scope="module")
+def train(bare, tmp_path_factory):
+    train = Environment(tmp_path_factory.mktemp("train"))
+    train.install(f"{wheel_of(bare)}[train]")
+    return train
+
+
+def wheel_of(environment):
+    (wheel,) = (environment.folder / "wheel").glob("*.whl")
+    return wheel
+
+
+def test_the_wheel_contains_what_the_checkout_has(bare):
+    with zipfile.ZipFile(wheel_of(bare)) as wheel:
+        packed = {name for name in wheel.namelist() if name.startswith("aa_keras/")}
+    kinds = ("*.py", "*.pyi", "*.typed", "*.html", "paper/*.yaml")
+    files = [file for kind in kinds for file in (ROOT / "aa_keras").rglob(kind)]
+    expected = {file.relative_to(ROOT).as_posix() for file in files}
+    experiments = (ROOT / "experiments").rglob("*.yaml")
+    expected |= {
+        f"aa_keras/{file.relative_to(ROOT).as_posix()}" for file in experiments
+    }
+    assert packed == expected
+
+
+def test_layers_and_networks_need_no_tensorflow(bare):
+    packages = json.loads(bare.run("python", *PIP, "list", "--format", "json"))
+    installed = {package["name"].lower() for package in packages}
+    assert not installed & {"tensorflow", "click", "pyyaml", "matplotlib", "keras-cv"}
+    printed = bare.run("python", "-c", ON_JAX, KERAS_BACKEND="jax").splitlines()
+    assert printed[-1] == "jax 25809392 aa_resnet_50"
+
+
+def test_the_command_without_click_says_what_to_install(bare):
+    for arguments in ((), ("--help",), ("train", "imagenet/resnet_50")):
+        (line,) = bare.run("aa-keras", *arguments, status=2).splitlines()
+        assert re.fullmatch(
+            r"aa-keras: error: needs .*click.*: pip install 'aa-keras\[train\]'", line
+        )
+
+
+def test_the_wheel_trains_by_name_in_any_folder(train):
+    arguments = ("--workdir", "run", "--set", "train.epochs=15")
+    train.run("aa-keras", "train", "quickstart/digits_aa_resnet", *arguments)
+    result = json.loads((train.folder / "run" / "result.json").read_text())
+    assert result["metrics"]["test"]["accuracy"] > 0.9
+    options = ("--set", "model.attention=null")
+    assert "72,686" in train.run("aa-keras", "summary", "quickstart/digits_aa_resnet")
+    plain = train.run("aa-keras", "summary", "quickstart/digits_aa_resnet", *options)
+    assert "75,002" in plain
+
+
+# Each before anything is loaded, trained or written.
+MISSING = {
+    "detection": ("train coco/aa_retinanet_50 --workdir new", "keras-cv, pycocotools"),
+    "viz": ("maps run a.png --out b.png", "matplotlib"),
+    "onnx": ("export run out --format onnx", "onnx, onnxruntime, tf2onnx"),
+    "litert": ("export run out --format litert", "ai-edge-litert"),
+}
+
+
+@pytest.mark.parametrize("extra", MISSING)
+def test_a_command_names_the_extra_that_it_lacks(train, extra):
+    command, packages = MISSING[extra]
+    (line,) = train.run("aa-keras", *command.split(), status=2).splitlines()
+    told = f"needs {packages}, not installed here: pip install 'aa-keras[{extra}]'"
+    assert line == f"aa-keras: error: {told}"
+    assert not (train.folder / "new").exists()

@@ -5,6 +5,8 @@ import os
 
 import click
 
+from aa_keras.config import shipped
+
 
 class Pixel(click.ParamType):
     """`Y,X`, two whole numbers."""
@@ -33,6 +35,15 @@ class ClockTime(click.ParamType):
         now = datetime.datetime.now()
         moment = datetime.datetime.combine(now, clock)
         return moment if moment > now else moment + datetime.timedelta(days=1)
+
+
+class ExperimentFile(click.ParamType):
+    """The path of an experiment file, or the name of a shipped one."""
+
+    name = "CONFIG"
+
+    def convert(self, value, param, context):
+        return str(shipped.find_experiment(value))
 
 
 def ends_in(*suffixes):

@@ -7,17 +7,27 @@ experiment file are reported at once.
 import json
 import os
 import sys
+import textwrap
 
 import click
 
 from aa_keras import __version__, config
-from aa_keras.cli.arguments import ClockTime, Pixel, ends_in, pictures_in
+from aa_keras.cli.arguments import (
+    ClockTime,
+    ExperimentFile,
+    Pixel,
+    ends_in,
+    pictures_in,
+)
 from aa_keras.cli.noise import quiet_import, silenced
+from aa_keras.cli.requirements import extras_of, facts_extras, require
+from aa_keras.config import reference, shipped
 from aa_keras.export.formats import FORMATS
 from aa_keras.plain_text import printable
+from aa_keras.workdir import WorkDir
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
-experiment_file = click.argument("experiment", metavar="CONFIG", type=click.Path())
+experiment_file = click.argument("experiment", metavar="CONFIG", type=ExperimentFile())
 settings = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
 )
@@ -38,10 +48,14 @@ def cli(traceback):
 @click.option("--smoke", is_flag=True, help="Two steps and one batch of evaluation.")
 @click.option("--restart", is_flag=True, help="Start anew; keep the old run apart.")
 def train(experiment, workdir, overrides, smoke, restart):
-    """Train an experiment, or resume where it was interrupted."""
+    """Train an experiment, or resume where it was interrupted.
+
+    CONFIG is a file, or a name that `aa-keras list` prints.
+    """
     defaults = ("smoke=true", "data.batch_size=2", "train.jit_compile=false")
     with silenced():  # its modules may import TensorFlow
         loaded = config.load(experiment, (*(defaults if smoke else ()), *overrides))
+    require(*extras_of(loaded))
     with quiet_import():
         from aa_keras import training
     try:
@@ -59,7 +73,9 @@ def train(experiment, workdir, overrides, smoke, restart):
 
 
 @cli.command()
-@click.argument("experiments", metavar="CONFIG...", nargs=-1, required=True)
+@click.argument(
+    "experiments", metavar="CONFIG...", nargs=-1, required=True, type=ExperimentFile()
+)
 @click.option("--workdir", required=True, type=click.Path(), help="Of all runs.")
 @click.option("--seeds", default=1, show_default=True, type=click.IntRange(1))
 @click.option(
@@ -74,6 +90,7 @@ def train(experiment, workdir, overrides, smoke, restart):
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
     """Train experiments with several seeds each; continue where it was stopped."""
+    require("train")
     from rich import box, console, table
 
     from aa_keras import sweep
@@ -87,6 +104,8 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
 
     with silenced():  # modules of the files may import TensorFlow
         runs = sweep.plan(experiments, seeds, workdir, overrides)
+        loaded = [config.load(file, overrides) for file in experiments]
+    require(*(extra for one in loaded for extra in extras_of(one)))
     show()
     options = {"jobs": jobs, "threads": threads, "until": until}
     failed = sweep.sweep(runs, overrides=overrides, report=say, **options)
@@ -101,6 +120,7 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
 @click.option("--split", default="test", show_default=True, metavar="NAME")
 def evaluate(workdir, split):
     """Measure a finished run on a whole split."""
+    _require_for_run(workdir)
     with quiet_import():
         from aa_keras import training
     metrics = training.evaluate(workdir, split)
@@ -140,6 +160,7 @@ def predict(workdir, images, top, out, as_json):
     if out and len(images) > 1:
         message = f"received {len(images)} images; allowed: one"
         raise click.BadParameter(message, param_hint="--out")
+    _require_for_run(workdir)
     with quiet_import():
         from PIL import Image
 
@@ -170,6 +191,7 @@ def predict(workdir, images, top, out, as_json):
 )
 def export_(workdir, out, format):
     """Write OUT/<version>/ for serving, checked by loading it again."""
+    _require_for_run(workdir, *([] if format == "saved_model" else [format]))
     with quiet_import():
         from aa_keras import export
     say(export.export(workdir, out, format=format))
@@ -184,6 +206,7 @@ def export_(workdir, out, format):
 @click.option("--query", "queries", multiple=True, type=Pixel(), help=PIXEL_HELP)
 def maps(workdir, image, out, layer, head, queries):
     """Draw where the network looks: one row a query pixel, one column a head."""
+    _require_for_run(workdir, "viz")
     with quiet_import():
         from aa_keras import layers, training, visualization
         from aa_keras.tasks import require_pictures
@@ -216,11 +239,13 @@ def maps(workdir, image, out, layer, head, queries):
 
 @cli.command()
 @experiment_file
+@settings
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def summary(experiment, output):
+def summary(experiment, overrides, output):
     """Show parameters and FLOPs of an experiment's network beside the paper's claim."""
     with silenced():
-        loaded = config.load(experiment)
+        loaded = config.load(experiment, overrides)
+    require(*extras_of(loaded))
     with quiet_import():
         from aa_keras.paper.summary import summarize, summary_as_text
     counted = summarize(loaded)
@@ -233,7 +258,7 @@ def summary(experiment, output):
 @click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
 def tables(table, output):
     """Show every row of the paper's tables: claimed, built, measured."""
-    _require_checkout()
+    require("train", *facts_extras(table))
     with quiet_import():
         from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
@@ -251,7 +276,7 @@ def tables(table, output):
 @click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
 def report_(workdirs):
     """Add finished runs to results/ and write results/RESULTS.md."""
-    _require_checkout()
+    require("train", "viz", *facts_extras())
     with quiet_import():
         from aa_keras.paper import collection, report
     for path in collection.collect(workdirs):
@@ -264,12 +289,29 @@ def say(line, err=False):
     click.echo(printable(line), err=err)
 
 
-def _require_checkout():
-    if not os.path.isdir("experiments"):
-        raise click.ClickException(
-            f"no experiments/ in {os.getcwd()}; this command runs in the root of a "
-            "checkout of aa_keras"
-        )
+@cli.command(name="list")
+@click.option("--table", type=click.IntRange(1, 8), help="The rows of this one alone.")
+def list_(table):
+    """List the experiments that come with the package."""
+    described = shipped.describe_experiments(table)
+    width = max(map(len, described))
+    for name, text in described.items():
+        click.echo(f"{name:{width}}  {textwrap.shorten(text, 90, placeholder=' ...')}")
+
+
+@cli.command(name="config")
+def config_():
+    """Show every key of an experiment file: type, default and meaning."""
+    click.echo(reference.as_text())
+
+
+def _require_for_run(workdir, *extras):
+    file = WorkDir(workdir).config
+    loaded = []
+    if file.exists():  # else the command itself says that there is no run
+        with silenced():
+            loaded = extras_of(config.load(file))
+    require("train", *loaded, *extras)
 
 
 def _metrics_line(title, metrics):

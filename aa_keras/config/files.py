@@ -31,7 +31,11 @@ HOUSEKEEPING_KEYS = frozenset(
 
 
 class ConfigError(ValueError):
-    """A mistake in an experiment file, reported as a single line."""
+    """A mistake in an experiment file, reported as a single line.
+
+    Args:
+        message: str, what was received and what is allowed.
+    """
 
     def __init__(self, message):
         # A name of a file or a key may contain the end of a line.
@@ -72,7 +76,12 @@ def load(path: str | Path, overrides: Iterable[str] = ()) -> Experiment:
 
 
 def parse(values: dict[str, Any], path: Path) -> Experiment:
-    """Returns an experiment from the content of a file; `path` is for its errors."""
+    """Returns an experiment from the content of a file; `path` is for its errors.
+
+    Args:
+        values: dictionary, the content of a file.
+        path: path of the file, for errors and for the modules that it imports.
+    """
     _import_modules(path, values)
     try:
         return check(experiment_type(), values)
@@ -99,20 +108,32 @@ def _import_modules(path, values):
 
 
 def dump(experiment: Experiment) -> str:
-    """Returns the experiment as YAML text with all defaults, which `load` reads."""
+    """Returns the experiment as YAML text with all defaults, which `load` reads.
+
+    Args:
+        experiment: an `Experiment`.
+    """
     values = experiment.model_dump(mode="json", exclude_none=True)
     return yaml.safe_dump(values, sort_keys=False)
 
 
 def resolve(experiment: Experiment) -> Experiment:
-    """Returns the experiment with the family's value for each option left open."""
+    """Returns the experiment with the family's value for each option left open.
+
+    Args:
+        experiment: an `Experiment`.
+    """
     network = experiment.model
     options = models.resolved_options(**network.model_dump(exclude_none=True))
     return experiment.model_copy(update={"model": type(network)(**options)})
 
 
 def without_paths(experiment: Experiment) -> dict[str, Any]:
-    """Returns the experiment as plain data without `PATH_KEYS`, for other machines."""
+    """Returns the experiment as plain data without `PATH_KEYS`, for other machines.
+
+    Args:
+        experiment: an `Experiment`.
+    """
     values = experiment.model_dump(mode="json", exclude_none=True)
     for key in PATH_KEYS:
         section, _, name = key.rpartition(".")
@@ -121,7 +142,11 @@ def without_paths(experiment: Experiment) -> dict[str, Any]:
 
 
 def flatten(experiment: Experiment) -> dict[str, Any]:
-    """Returns the experiment as `{"train.epochs": 30, ...}`."""
+    """Returns the experiment as `{"train.epochs": 30, ...}`.
+
+    Args:
+        experiment: an `Experiment`.
+    """
     return _flat(experiment.model_dump(mode="json", exclude_none=True))
 
 
@@ -141,8 +166,12 @@ def differences(
 ) -> dict[str, tuple[Any, Any]]:
     """Returns the keys, as in `flatten`, in which experiments differ, with both values.
 
-    `None` stands for an absent value. Keys in `ignore`, such as `PATH_KEYS`, are left
-    out.
+    `None` stands for an absent value.
+
+    Args:
+        first: an `Experiment`.
+        second: an `Experiment`.
+        ignore: iterable of str, keys that are left out, such as `PATH_KEYS`.
     """
     one, other = flatten(first), flatten(second)
     return {
@@ -156,6 +185,9 @@ def changeable_keys(experiment: Experiment) -> frozenset[str]:
     """Returns the keys that may have another value when a run is resumed.
 
     `train.epochs` is one of them where the rate of a step does not depend on it.
+
+    Args:
+        experiment: an `Experiment`.
     """
     schedule = experiment.train.schedule
     final = getattr(schedule, "final_learning_rate_per_256", None)
@@ -168,6 +200,10 @@ def digest(experiment: Experiment, ignore: Iterable[str] = PATH_KEYS) -> str:
     """Returns the SHA-256 hex digest of the configuration without the keys `ignore`.
 
     It excludes defaults, so that a new option does not change existing digests.
+
+    Args:
+        experiment: an `Experiment`.
+        ignore: iterable of str, keys that are left out. Defaults to `PATH_KEYS`.
     """
     values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
     values["model.name"] = experiment.model.name

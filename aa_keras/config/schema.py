@@ -1,4 +1,4 @@
-"""The sections of an experiment file."""
+"""The sections of an experiment file. `reference` prints their docstrings."""
 
 import functools
 import operator
@@ -24,7 +24,13 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class PaperRow(Section):
-    """A row of the paper's tables that a run reproduces."""
+    """A row of the paper's tables that a run reproduces.
+
+    Args:
+        table: int, the number of the table.
+        row: string, the first column of the row.
+        figure: int, 5 for a point of Figure 5.
+    """
 
     table: Annotated[int, Field(ge=1, le=8)]
     row: str
@@ -35,6 +41,26 @@ class Data(Section):
     """The images, their folder, and their processing.
 
     The `*_options` are the arguments of the functions of `aa_keras.data`.
+
+    Args:
+        name: string, the data set: a name of `aa_keras.data`, or of one of your own.
+        batch_size: int, images of a training step, over all devices.
+        image_size: int, height and width of the images that the network takes.
+        augmentation: string, the random changes of training images.
+        data_dir: string, the folder of the data. Defaults to `TFDS_DATA_DIR`, or the
+            folder of tensorflow-datasets.
+        download: bool, whether tensorflow-datasets may download the data.
+        validation_examples: int, training images that are put aside for validation.
+        corrupt_images: string, whether an image that cannot be read stops the run, or
+            is left out and counted.
+        central_crop: float, the share of height and width that is cut out for
+            evaluation. Left out, the whole image is taken.
+        scale_range: list of float, smallest and largest factor of `scale_jitter`.
+        rand_augment: float, the strength of RandAugment. Left out, there is none.
+        mixup: float, the parameter of MixUp's beta distribution. Left out, there is
+            none.
+        cutmix: float, the parameter of CutMix's beta distribution. Left out, there is
+            none.
     """
 
     name: str
@@ -85,6 +111,17 @@ class Data(Section):
 
 
 class Optimizer(Section):
+    """The options of every optimizer.
+
+    Args:
+        name: string, the optimizer.
+        learning_rate_per_256: float, the highest rate for 256 images a step. The rate
+            of a run is in proportion to its batch.
+        weight_decay: float, the decay of all weights but those of batch normalisation:
+            decoupled from the gradient in AdamW, an L2 loss of half this factor else.
+        clip_norm: float, the largest norm of the gradient. Left out, it has no bound.
+    """
+
     name: str
     learning_rate_per_256: PositiveFloat
     weight_decay: NonNegativeFloat = 0.0
@@ -92,12 +129,28 @@ class Optimizer(Section):
 
 
 class SGD(Optimizer):
+    """Gradient descent.
+
+    Args:
+        momentum: float, the momentum.
+        nesterov: bool, whether it is Nesterov's.
+    """
+
     name: Literal["sgd"]
     momentum: Rate = 0.9
     nesterov: bool = False
 
 
 class RMSProp(Optimizer):
+    """RMSProp, as in TensorFlow 1.
+
+    Args:
+        decay: float, the share of the mean square that a step keeps.
+        momentum: float, the momentum.
+        epsilon: float, what is added to the mean square.
+        initial_accumulator_value: float, the mean square before the first step.
+    """
+
     name: Literal["rmsprop"]
     decay: Rate = 0.9
     momentum: Rate = 0.9
@@ -106,24 +159,44 @@ class RMSProp(Optimizer):
 
 
 class AdamW(Optimizer):
+    """Adam with decoupled weight decay."""
+
     name: Literal["adamw"]
     weight_decay: NonNegativeFloat = 0.05
 
 
 class Schedule(Section):
+    """The options of every schedule of the learning rate.
+
+    Args:
+        name: string, the schedule.
+        warmup_epochs: float, the epochs in which the rate rises from zero.
+    """
+
     name: str
     warmup_epochs: NonNegativeFloat = 0
 
 
 class Constant(Schedule):
+    """One rate."""
+
     name: Literal["constant"]
 
 
 class Cosine(Schedule):
+    """Half a cosine, from the highest rate to zero."""
+
     name: Literal["cosine"]
 
 
 class Step(Schedule):
+    """Multiplies the rate by `factor` at each of `epochs`.
+
+    Args:
+        epochs: list of float, when the rate drops.
+        factor: float, by which it is multiplied.
+    """
+
     name: Literal["step"]
     epochs: list[PositiveFloat]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
@@ -132,8 +205,11 @@ class Step(Schedule):
 class Exponential(Schedule):
     """Multiplies the rate by `factor` every `every_epochs`.
 
-    `final_learning_rate_per_256`, the rate of the last update, may take the place of
-    `factor`.
+    Args:
+        factor: float, by which the rate is multiplied.
+        final_learning_rate_per_256: float, the rate of the last update for 256 images
+            a step, in place of `factor`.
+        every_epochs: float, the epochs from one drop to the next.
     """
 
     name: Literal["exponential"]
@@ -149,6 +225,37 @@ class Exponential(Schedule):
 
 
 class Train(Section):
+    """The training.
+
+    Args:
+        epochs: int, passes over the training images.
+        optimizer: the optimizer.
+        schedule: the learning rate over the epochs.
+        seed: int, of weights, order and augmentation.
+        deterministic: bool, whether operations that differ from run to run are
+            replaced by slower ones. It turns XLA off.
+        jit_compile: bool, whether XLA compiles the step. Left out, Keras chooses.
+        mixed_precision: string, the type in which the network computes. Left out, it is
+            float32.
+        label_smoothing: float, the share of each label that goes to all classes.
+        ema: float, the decay of the moving average of the weights, which the run ends
+            with. Left out, there is none.
+        accumulate_steps: int, the steps whose gradients make one update.
+        distribution: string, the devices: one, those of this machine, or those of
+            several machines.
+        batch_norm: string, whose batch is normalised: that of each device, or all.
+        steps_per_execution: int, the steps of one call of the compiled function.
+        keep_checkpoints: int, the newest checkpoints that are kept.
+        checkpoint_minutes: float, the time between checkpoints inside an epoch. Left
+            out, there is one at the end of each epoch.
+        attention_maps_every: int, the epochs from one drawing of attention maps for
+            TensorBoard to the next. 0 is never.
+        measure: list of string, the splits that are measured at the end. Left out,
+            validation and test. A run that helps to choose a network leaves test out.
+        measure_every: int, the epochs from one measurement of a detector on validation
+            to the next. 0 is never.
+    """
+
     epochs: Positive
     optimizer: Annotated[SGD | RMSProp | AdamW, Field(discriminator="name")]
     schedule: Annotated[
@@ -162,29 +269,36 @@ class Train(Section):
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
     distribution: Literal["none", "mirrored", "multi_worker"] = "none"
-    batch_norm: Literal["replica", "sync"] = "replica"  # whose batch it normalises
+    batch_norm: Literal["replica", "sync"] = "replica"
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3
-    checkpoint_minutes: PositiveFloat | None = None  # between those inside an epoch
-    attention_maps_every: NonNegative = 0  # epochs; 0 is never
-    # What is measured at the end; by default validation and test. A run that helps to
-    # choose a network leaves test out.
+    checkpoint_minutes: PositiveFloat | None = None
+    attention_maps_every: NonNegative = 0
     measure: list[str] | None = None
-    measure_every: NonNegative = 0  # epochs, of a detector on validation; 0 is never
+    measure_every: NonNegative = 0
 
 
 class Experiment(Section):
     """One run: the network, its data and its training. Plain data, frozen.
 
-    `import` names modules that register networks or data sets. They are looked for
-    where Python does, and in the folder `import_from`, that of the file if not given.
+    Args:
+        name: string, the name of the run and of its result. Left out, that of the file.
+        smoke: bool, a short trial whose numbers mean nothing: `--smoke` sets it.
+        import: list of string, modules that register networks or data sets. They are
+            looked for where Python does, and in `import_from`.
+        import_from: string, the folder of those modules. Left out, that of the file.
+        baseline: string, the experiment that a report compares this one with.
+        paper: the rows of the paper that this run reproduces.
+        model: the network.
+        data: the images.
+        train: the training.
     """
 
     name: Name
-    smoke: bool = False  # a short trial whose numbers mean nothing
+    smoke: bool = False
     imports: list[str] = Field(default=[], alias="import")
     import_from: str | None = None
-    baseline: Name | None = None  # the experiment that a report compares this one with
+    baseline: Name | None = None
     paper: list[PaperRow] = Field(default=[])
     model: spec.Network
     data: Data

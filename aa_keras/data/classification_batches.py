@@ -108,7 +108,14 @@ def build_training(
 
 
 def build_evaluation(source, preprocessing, *, split, batch_size) -> tf.data.Dataset:
-    """Builds batches of every image of a split once, in order, the last one smaller."""
+    """Builds batches of every image of a split once, in order, the last one smaller.
+
+    Args:
+        source: a `Source`.
+        preprocessing: a `Preprocessing`.
+        split: str, the split to measure.
+        batch_size: int, images in a batch.
+    """
     source.require(split)
     num_classes = len(source.class_names)
 

@@ -5,6 +5,10 @@ loading TensorFlow.
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
+    from aa_keras.export.exporting import export, export_model, export_saved_model
 
 __all__ = ["export", "export_model", "export_saved_model"]
 

@@ -150,7 +150,13 @@ def export_model(
 
 
 def export_saved_model(model, out, **options) -> Path:
-    """Calls `export_model` with the format `"saved_model"`."""
+    """Calls `export_model` with the format `"saved_model"`.
+
+    Args:
+        model: as of `export_model`, like the other arguments.
+        out: path of the folder of the versions.
+        **options: the other arguments of `export_model`.
+    """
     return export_model(model, out, format="saved_model", **options)
 
 
@@ -162,7 +168,7 @@ def _find_format(name):
     if missing:
         raise ValueError(
             f"format: received {name!r}, for which {', '.join(missing)} is not "
-            f"installed; allowed after: pip install aa-keras[{name}]"
+            f"installed; allowed after: pip install 'aa-keras[{name}]'"
         )
     return FORMATS[name]
 

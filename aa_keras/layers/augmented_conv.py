@@ -292,7 +292,7 @@ class AugmentedConv1D(AugmentedConv):
     The call also takes a `mask` (batch, length) of booleans, or gets it from an
     `Embedding` or `Masking` layer before it. Positions that are False are not attended
     to; the convolution reads them, as `Conv1D` does. The outputs have the mask of the
-    positions that queries are taken from.
+    positions that queries are taken from. The arguments are those of `AugmentedConv2D`.
 
     Example:
 

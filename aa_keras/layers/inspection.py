@@ -16,6 +16,9 @@ def attention_layers(model) -> dict[str, SelfAttention]:
 
     The attention of an augmented convolution goes by the convolution's name. Layers
     that share a name go by their paths, `outer/inner`.
+
+    Args:
+        model: `keras.Model`.
     """
     paths: dict[str, SelfAttention] = {}
     _search(model, (), paths, set())
@@ -47,6 +50,10 @@ def record_projections(
 
     The function may call a model eagerly or while a graph is traced, as in `lambda:
     model(images)`. Of a layer that is called several times the first call counts.
+
+    Args:
+        function: callable without arguments, as in `lambda: model(images)`.
+        layers: dictionary as `attention_layers` returns it.
 
     Returns:
         The function's result, and a dictionary from each name in `layers` to

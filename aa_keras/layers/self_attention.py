@@ -341,7 +341,10 @@ class SelfAttention2D(SelfAttention):
 
 @keras.saving.register_keras_serializable(package="aa_keras")
 class SelfAttention1D(SelfAttention):
-    """`SelfAttention2D` for sequences: one axis, one table `relative_length`."""
+    """`SelfAttention2D` for sequences: one axis, one table `relative_length`.
+
+    The arguments are those of `SelfAttention2D`.
+    """
 
     axes = ("length",)
     convolution_class = keras.layers.Conv1D

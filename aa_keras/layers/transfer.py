@@ -17,13 +17,13 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
     The given model does not change; the new one is not compiled.
 
     Args:
-        model: `keras.Model`, functional or Sequential, with one input. input_size: int
-        or sequence of ints, one for each axis: (height, width) for images.
+        model: `keras.Model`, functional or Sequential, with one input.
+        input_size: int or sequence of ints, one for each axis: (height, width) for
+            images.
 
     Raises:
         ValueError: if the model has several inputs, or attention in a nested model.
-        Build
-            such a model at the new size and use `copy_weights`.
+            Build such a model at the new size and use `copy_weights`.
 
     Example:
 

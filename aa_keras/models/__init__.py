@@ -4,14 +4,32 @@ Importing this is light: Keras is imported when a network is built.
 """
 
 import importlib
+from typing import TYPE_CHECKING
 
-from aa_keras.models import registry
+from aa_keras.models import networks, registry
+from aa_keras.models.networks import *  # noqa: F403
 from aa_keras.models.registry import *  # noqa: F403
+
+if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
+    from aa_keras.models.backbones import feature_maps
+    from aa_keras.models.mnasnet import build_mnasnet
+    from aa_keras.models.resnet import build_resnet
+    from aa_keras.models.retinanet import build_retinanet
+    from aa_keras.models.stack import build_stack
+    from aa_keras.models.wide_resnet import build_wide_resnet
 
 _MODULES = {f"build_{name}": f"aa_keras.models.{name}" for name in registry.FAMILIES}
 _MODULES["feature_maps"] = "aa_keras.models.backbones"
 
-__all__ = [*registry.__all__, *_MODULES]
+__all__ = [*registry.__all__, *networks.__all__]
+__all__ += [
+    "build_resnet",
+    "build_wide_resnet",
+    "build_mnasnet",
+    "build_retinanet",
+    "build_stack",
+    "feature_maps",
+]
 
 
 def __getattr__(name):

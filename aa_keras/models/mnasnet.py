@@ -144,6 +144,8 @@ def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> kera
         **options: `width_multiplier` (in the paper 0.75, 1.0, 1.25 or 1.4),
             `attention`, `dropout` and the arguments of every network, see
             `aa_keras.models.build`, also for results and errors.
+        input_shape: (height, width, channels) of the images.
+        classes: int, the classes.
 
     Reference:
         - Tan et al., "MnasNet: Platform-Aware Neural Architecture Search for Mobile",
@@ -153,7 +155,6 @@ def build_mnasnet(*, input_shape=(224, 224, 3), classes=1000, **options) -> kera
     return parts.build_classifier(
         resolve,
         features,
-        "mnasnet_{width_multiplier}",
         input_shape=input_shape,
         classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         classes=classes,

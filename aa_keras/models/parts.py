@@ -29,7 +29,6 @@ POOLINGS = {
 def build_classifier(
     resolve,
     features,
-    default_name,
     *,
     input_shape,
     input_tensor=None,
@@ -48,7 +47,6 @@ def build_classifier(
         resolve: function that returns the checked options.
         features: function `(inputs, options, max_size, convolution)` that returns the
             last feature map, (batch, height, width, channels).
-        default_name: string, formatted with the options, as `"resnet_{depth}"`.
         classifier_initializer: the initializer of the last layer.
         **options: the options of the network.
 
@@ -74,7 +72,7 @@ def build_classifier(
         )(x)
     elif pooling is not None:
         x = POOLINGS[pooling](name=f"{pooling}_pool")(x)
-    name = name or default_name.format(**resolved.model_dump())
+    name = name or resolved.network_name()
     sources = keras.utils.get_source_inputs(image)
     inputs = sources[0] if len(sources) == 1 else sources
     return keras.Model(inputs, x, name=name)

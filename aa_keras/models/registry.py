@@ -1,16 +1,12 @@
-"""Every ready network, one line each, and `build` for any network of a family.
+"""`build` for any network of a family, and the networks of others.
 
-Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM, CBAM
-and GALA the modules of those names. `aa_keras.models.AAResNet50(classes=10)` builds
-one, in the manner of `keras.applications`. A family's module is imported when it is
-used, because RetinaNet's KerasCV loads slowly.
+A family's module is imported when it is used, because RetinaNet's KerasCV loads slowly.
 """
 
 import importlib
 import inspect
 import os
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,30 +22,34 @@ FAMILIES = tuple(spec.NETWORKS)  # those of this package
 _REGISTERED: dict[str, Callable[..., "keras.Model"]] = {}
 
 
-def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
+def build(
+    name: str, *, weights: str | os.PathLike[str] | None = None, **options: Any
+) -> "keras.Model":
     """Builds a network of a family.
 
     Args:
         name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
         weights: path of a weights file. Defaults to `None`, random weights; there
             are no pretrained ones.
-        **options: the options of the family in `aa_keras.models.spec`, and:
-            input_shape: (height, width, channels) of the images; height and width may
-                be `None`.
-            input_tensor: `keras.KerasTensor` of images, the output of other layers or
-                a `keras.Input`, in place of `input_shape`, which then says nothing.
-            include_top: bool, whether to end in global pooling and the classifier.
-                Defaults to `True`.
-            pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults
-                to `None`, the last feature map.
-            classifier_activation: string or function, `None` for logits. Defaults to
-                `"softmax"`.
-            convolution: callable like `keras.layers.Conv2D` that makes the layers
-                which attention would augment, in place of both. Defaults to `None`.
-            max_size: (height, width) of the largest image, needed where `input_shape`
-                leaves them open and the position encoding is relative.
-            A RetinaNet has no `input_tensor`, top, `pooling` or `convolution`, and
-            returns logits.
+        **options: the options of the family in `aa_keras.models.spec`, and what
+            follows here. A RetinaNet has no `input_tensor`, top, `pooling` or
+            `convolution`, and returns logits.
+        input_shape: (height, width, channels) of the images; height and width may be
+            `None`. Defaults to those of the data set of the paper.
+        input_tensor: `keras.KerasTensor` of images, the output of other layers or a
+            `keras.Input`, in place of `input_shape`, which then says nothing.
+        include_top: bool, whether to end in global pooling and the classifier.
+            Defaults to `True`.
+        pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults to
+            `None`, the last feature map.
+        classifier_activation: string or function, `None` for logits. Defaults to
+            `"softmax"`.
+        convolution: callable like `keras.layers.Conv2D` that makes the layers which
+            attention would augment, in place of both. Defaults to `None`.
+        max_size: (height, width) of the largest image, needed where `input_shape`
+            leaves them open and the position encoding is relative.
+        bounding_box_format: string, KerasCV's name of the format of a RetinaNet's
+            boxes. Defaults to `"xyxy"`.
 
     Returns:
         A `keras.Model` from images (batch, height, width, channels) to (batch,
@@ -65,7 +65,15 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
     ...     "resnet", depth=20, input_shape=(32, 32, 3), classes=10, attention={}
     ... )
     """
-    builder = _REGISTERED.get(name) or getattr(family_module(name), f"build_{name}")
+    return build_network(name, options, weights)
+
+
+def build_network(
+    family: str, options: Mapping[str, Any], weights=None
+) -> "keras.Model":
+    """Builds as `build` does; here `options` may have the model's `name`."""
+    builder = _REGISTERED.get(family)
+    builder = builder or getattr(family_module(family), f"build_{family}")
     if weights is not None and not os.path.exists(weights):
         raise ValueError(
             f"weights: received {weights!r}; allowed: None or the path of a weights "
@@ -80,7 +88,11 @@ def build(name: str, *, weights=None, **options: Any) -> "keras.Model":
 def resolved_options(name: str, **options: Any) -> dict[str, Any]:
     """Returns all options of a network as plain data, with the family's values.
 
-    The arguments and errors are those of `build`.
+    The errors are those of `build`.
+
+    Args:
+        name: string, the family or a registered network.
+        **options: the options of the network in `aa_keras.models.spec`.
     """
     if name in _REGISTERED:
         resolved = check(spec.NETWORKS[name], options)
@@ -142,11 +154,6 @@ def _parameters(builder):
     }
 
 
-def list_models() -> list[str]:
-    """Returns the names of the ready networks, each a function of `aa_keras.models`."""
-    return [k for k, value in globals().items() if isinstance(value, partial)]
-
-
 def family_module(name: str) -> ModuleType:
     """Imports and returns the module of a family."""
     if name not in FAMILIES:
@@ -154,54 +161,4 @@ def family_module(name: str) -> ModuleType:
     return importlib.import_module(f"aa_keras.models.{name}")
 
 
-_SE, _GE, _BAM, _CBAM, _GALA = (
-    {"channel_attention": kind} for kind in ("se", "ge", "bam", "cbam", "gala")
-)
-_SMALL: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
-
-ResNet34 = partial(build, "resnet", depth=34)
-SEResNet34 = partial(build, "resnet", depth=34, **_SE)
-AAResNet34 = partial(build, "resnet", depth=34, attention={})
-ResNet50 = partial(build, "resnet", depth=50)
-SEResNet50 = partial(build, "resnet", depth=50, **_SE)
-GEResNet50 = partial(build, "resnet", depth=50, **_GE)
-BAMResNet50 = partial(build, "resnet", depth=50, **_BAM)
-CBAMResNet50 = partial(build, "resnet", depth=50, **_CBAM)
-GALAResNet50 = partial(build, "resnet", depth=50, **_GALA)
-AAResNet50 = partial(build, "resnet", depth=50, attention={})
-ResNet101 = partial(build, "resnet", depth=101)
-SEResNet101 = partial(build, "resnet", depth=101, **_SE)
-AAResNet101 = partial(build, "resnet", depth=101, attention={})
-ResNet152 = partial(build, "resnet", depth=152)
-SEResNet152 = partial(build, "resnet", depth=152, **_SE)
-AAResNet152 = partial(build, "resnet", depth=152, attention={})
-WideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10)
-GEWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, **_GE)
-SEWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, **_SE)
-AAWideResNet28x10 = partial(build, "wide_resnet", depth=28, width=10, attention={})
-MnasNet075 = partial(build, "mnasnet", width_multiplier=0.75)
-AAMnasNet075 = partial(build, "mnasnet", width_multiplier=0.75, attention={})
-MnasNet100 = partial(build, "mnasnet", width_multiplier=1.0)
-AAMnasNet100 = partial(build, "mnasnet", width_multiplier=1.0, attention={})
-MnasNet125 = partial(build, "mnasnet", width_multiplier=1.25)
-AAMnasNet125 = partial(build, "mnasnet", width_multiplier=1.25, attention={})
-MnasNet140 = partial(build, "mnasnet", width_multiplier=1.4)
-AAMnasNet140 = partial(build, "mnasnet", width_multiplier=1.4, attention={})
-RetinaNet50 = partial(build, "retinanet", depth=50)
-SERetinaNet50 = partial(build, "retinanet", depth=50, **_SE)
-AARetinaNet50 = partial(build, "retinanet", depth=50, attention={})
-RetinaNet101 = partial(build, "retinanet", depth=101)
-SERetinaNet101 = partial(build, "retinanet", depth=101, **_SE)
-AARetinaNet101 = partial(build, "retinanet", depth=101, attention={})
-
-# Small relatives, not in the paper.
-ResNet18 = partial(build, "resnet", depth=18)
-AAResNet18 = partial(build, "resnet", depth=18, attention={})
-ResNet20 = partial(build, "resnet", depth=20, **_SMALL)
-AAResNet20 = partial(build, "resnet", depth=20, attention={}, **_SMALL)
-ResNet56 = partial(build, "resnet", depth=56, **_SMALL)
-AAResNet56 = partial(build, "resnet", depth=56, attention={}, **_SMALL)
-WideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4)
-AAWideResNet16x4 = partial(build, "wide_resnet", depth=16, width=4, attention={})
-
-__all__ = ["build", "register", "resolved_options", "list_models", *list_models()]
+__all__ = ["build", "register", "resolved_options"]

@@ -193,12 +193,12 @@ def build_resnet(
         **options: `attention`, `channel_attention`, `dropout`, `widths` and the
             arguments of every network, see `aa_keras.models.build`, also for results
             and errors.
+        input_shape: (height, width, channels) of the images.
+        classes: int, the classes.
 
     Reference:
         - He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
         - Bello et al., "Attention Augmented Convolutional Networks", section 4.2.
     """
     options |= {"depth": depth, "classes": classes}
-    return parts.build_classifier(
-        resolve, features, "resnet_{depth}", input_shape=input_shape, **options
-    )
+    return parts.build_classifier(resolve, features, input_shape=input_shape, **options)

@@ -133,6 +133,7 @@ class RetinaNet(keras.Model):
             channel_attention=resolved.channel_attention,
             include_top=False,
             max_size=max_size,
+            name=f"resnet_{depth}",  # part of the paths of weights in saved runs
         )
         feature_extractor = feature_maps(backbone, list(STAGE_OF_LEVEL.values()))
         images = image_input(input_shape)
@@ -148,6 +149,7 @@ class RetinaNet(keras.Model):
             )
             for key, head in heads.items()
         }
+        name = name or resolved.network_name()
         super().__init__(images, outputs, name=name, trainable=trainable)
         self.feature_extractor = feature_extractor
         self.num_classes = classes
@@ -288,4 +290,4 @@ def build_retinanet(
             f"classifier_activation: received {classifier_activation!r}; allowed: None "
             "for a retinanet"
         )
-    return RetinaNet(depth, name=name or f"retinanet_{depth}", **options)
+    return RetinaNet(depth, name=name, **options)

@@ -52,7 +52,8 @@ class Attention(Section):
         downsampled_stages: sequence of int, those of `stages` where attention runs on
             a map of half the height and width, or `"large"`: wherever the map has
             28 x 28 positions or more.
-        position_encoding: string, as of `AugmentedConv2D`, which checks it.
+        position_encoding: string, `"relative"`, `"sine"`, `"coordconv"` or `"none"`, as
+            of `AugmentedConv2D`, which checks it.
         key_depth: int, the key depth itself, in place of `key_ratio`, without a lower
             bound.
         value_depth: int, the value depth itself, in place of `value_ratio`.
@@ -120,12 +121,23 @@ class Network(Section):
         name: string, the family.
         classes: int, the classes.
 
-    The class attribute `task` is the kind of `aa_keras.tasks` that trains the network.
+    The class attribute `task` is the kind of `aa_keras.tasks` that trains the network,
+    and `title` the model's name, formatted with the options.
     """
 
     task: ClassVar[str] = "classification"
+    title: ClassVar[str] = "{name}"
     name: str
     classes: Positive
+
+    def network_name(self) -> str:
+        """The name of the model that is built: `"resnet_50"`, `"aa_resnet_50"`."""
+        values = self.model_dump()
+        parts = [
+            "aa" if values.get("attention") else "",
+            values.get("channel_attention"),
+        ]
+        return "_".join([*filter(None, parts), self.title.format(**values)])
 
 
 class AugmentableNetwork(Network):
@@ -133,7 +145,7 @@ class AugmentableNetwork(Network):
 
     Args:
         attention: `Attention` or mapping of its fields. `{}` is the network of the
-            paper. Defaults to `None`, the network without attention.
+            paper, `None` the network without attention.
     """
 
     attention: Attention | None = None
@@ -145,7 +157,7 @@ class ResidualNetwork(AugmentableNetwork):
     Args:
         depth: int, the layers with weights; of a RetinaNet, those of its backbone.
         channel_attention: string, `"se"`, `"ge"`, `"bam"`, `"cbam"` or `"gala"`, the
-            mechanism that the paper compares with. Defaults to `None`.
+            mechanism that the paper compares with, or `None`.
     """
 
     depth: Depth
@@ -161,22 +173,35 @@ class ResNet(ResidualNetwork):
             stage table.
     """
 
+    title: ClassVar[str] = "resnet_{depth}"
     name: Literal["resnet"] = "resnet"
     dropout: Rate = 0.0
     widths: Numbers | None = None
 
 
 class WideResNet(ResidualNetwork):
-    """The options of a Wide-ResNet; `width` is the factor of the filters."""
+    """The options of a Wide-ResNet.
 
+    Args:
+        width: int, the factor of the filters.
+        dropout: float, the rate of the dropout before the classifier.
+    """
+
+    title: ClassVar[str] = "wide_resnet_{depth}_{width}"
     name: Literal["wide_resnet"] = "wide_resnet"
     width: Positive
     dropout: Rate = 0.0
 
 
 class MnasNet(AugmentableNetwork):
-    """The options of a MnasNet; `width_multiplier` is the factor of the filters."""
+    """The options of a MnasNet.
 
+    Args:
+        width_multiplier: float, the factor of the filters.
+        dropout: float, the rate of the dropout before the classifier.
+    """
+
+    title: ClassVar[str] = "mnasnet_{width_multiplier}"
     name: Literal["mnasnet"] = "mnasnet"
     width_multiplier: PositiveFloat = 1.0
     dropout: Rate = 0.2
@@ -216,6 +241,7 @@ class RetinaNet(ResidualNetwork):
     """
 
     task: ClassVar[str] = "detection"
+    title: ClassVar[str] = "retinanet_{depth}"
     name: Literal["retinanet"] = "retinanet"
     decoding: Decoding = Decoding()
 
@@ -232,6 +258,7 @@ class Stack(AugmentableNetwork):
     """
 
     task: ClassVar[str] = "dense_classification"
+    title: ClassVar[str] = "stack_{depth}"
     name: Literal["stack"] = "stack"
     depth: Depth
     width: Positive

@@ -68,4 +68,4 @@ def build_stack(
     outputs = layers.Dense(
         resolved.classes, activation=activation, dtype="float32", name="predictions"
     )(x)
-    return keras.Model(inputs, outputs, name=name or f"stack_{resolved.depth}")
+    return keras.Model(inputs, outputs, name=name or resolved.network_name())

@@ -100,6 +100,8 @@ def build_wide_resnet(
         width: int, the factor of the filters 16, 32, 64 of the stages.
         **options: `attention`, `channel_attention`, `dropout` and the arguments of
             every network, see `aa_keras.models.build`, also for results and errors.
+        input_shape: (height, width, channels) of the images.
+        classes: int, the classes.
 
     Reference:
         - Zagoruyko and Komodakis, "Wide Residual Networks", BMVC 2016.
@@ -109,7 +111,6 @@ def build_wide_resnet(
     return parts.build_classifier(
         resolve,
         features,
-        "wide_resnet_{depth}_{width}",
         input_shape=input_shape,
         classifier_initializer=parts.UNIFORM_CLASSIFIER_INITIALIZER,
         **options,

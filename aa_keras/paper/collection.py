@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aa_keras import config
+from aa_keras.config import shipped
 from aa_keras.whole_writes import write_json
 from aa_keras.workdir import WorkDir
 
@@ -62,7 +63,7 @@ def collect(workdirs: Iterable[str | Path], results="results") -> list[Path]:
     return list(collected)
 
 
-def load_results(results="results", experiments="experiments") -> list[dict[str, Any]]:
+def load_results(results="results", experiments=None) -> list[dict[str, Any]]:
     """Returns the collected results, each compared with the experiment files.
 
     Each has three fields more: `reproduces`, the path of the file of the same
@@ -72,10 +73,10 @@ def load_results(results="results", experiments="experiments") -> list[dict[str,
     trained it.
     """
     files = {}
-    for path in sorted(Path(experiments).rglob("*.yaml")):
+    for name, path in shipped.experiment_files(experiments).items():
         # A fragment that is the `base:` of others is no experiment by itself.
         with contextlib.suppress(config.ConfigError):
-            files[path.as_posix()] = config.resolve(config.load(path))
+            files[name] = config.resolve(config.load(path))
     runs = []
     for run, experiment in map(_read, sorted(Path(results).glob("*.json"))):
         file, differing = None, None

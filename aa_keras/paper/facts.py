@@ -15,16 +15,26 @@ class Row:
 
     A mark is the certainty of a printed number, letters of V (read verbatim), D
     (derived from the architecture) and M (remembered, unverified).
+
+    Args:
+        table: int, the number of the table.
+        row: str, the text of its first column.
+        figure: int, the number of the figure, or `None`.
+        model: mapping, the arguments of `aa_keras.models.build`.
+        paper: mapping from a name to a printed number.
+        marks: mapping from the same names to marks.
+        exact: mapping, the exact counts behind a D.
+        note: str, why the built network differs from the printed one, or `None`.
     """
 
     table: int
-    row: str  # the text of its first column
+    row: str
     figure: int | None
-    model: Mapping[str, Any]  # of `aa_keras.models.build`
-    paper: Mapping[str, float]  # the printed numbers by name
+    model: Mapping[str, Any]
+    paper: Mapping[str, float]
     marks: Mapping[str, str]
-    exact: Mapping[str, float]  # the exact counts behind a D
-    note: str | None  # why the built network differs from the printed one
+    exact: Mapping[str, float]
+    note: str | None
 
 
 @functools.cache
@@ -44,7 +54,10 @@ def rows() -> tuple[Row, ...]:
 def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
     """Returns one row; a ValueError if the paper has no such row.
 
-    A number as `row` stands for its text. A point needs the number of its `figure`.
+    Args:
+        table: int, the number of the table.
+        row: str, the first column of the row, or a number that stands for it.
+        figure: int, of a point of a figure. Defaults to `None`, a row of the table.
     """
     in_table = [r for r in rows() if r.table == table]
     if not in_table:
@@ -60,7 +73,11 @@ def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
 
 
 def title(table: int) -> str:
-    """Returns the heading of a table."""
+    """Returns the heading of a table.
+
+    Args:
+        table: int, the number of the table.
+    """
     return next(t["title"] for t in read_facts()["tables"] if t["table"] == table)
 
 

@@ -5,7 +5,7 @@ import shlex
 import statistics
 from pathlib import Path
 
-from aa_keras.paper import comparison, facts, paper_figures, tables
+from aa_keras.paper import comparison, facts, tables
 from aa_keras.paper.collection import load_results
 from aa_keras.plain_text import printable
 from aa_keras.whole_writes import whole_file, write_text
@@ -16,14 +16,15 @@ HOW_TO_READ = (
 )
 
 
-def write_report(
-    results="results", experiments="experiments", readme="README.md"
-) -> Path:
+def write_report(results="results", readme="README.md") -> Path:
     """Writes RESULTS.md: the paper beside what is built and what was measured.
 
-    The table of experiments also replaces the one in the README, if there is a README.
+    Args:
+        results: path of the folder of collected results, in which it is written.
+        readme: path of a page. Its section `runs`, if it has one, gets the table of
+            experiments.
     """
-    runs = load_results(results, experiments)
+    runs = load_results(results)
     finished = [run for run in runs if run["reproduces"]]
     groups = comparison.group(finished)
     summary = groups_as_markdown(groups)
@@ -39,7 +40,7 @@ def write_report(
     ]
     if others:
         parts.append(f"## Other runs\n\n{runs_as_markdown(others)}")
-    rows = tables.table_rows(experiments=experiments)
+    rows = tables.table_rows()
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
         parts.append(f"## Table {number}. {facts.title(number)}")
@@ -47,8 +48,9 @@ def write_report(
     path = Path(results) / "RESULTS.md"
     write_text(path, "\n\n".join(parts) + "\n")
     page = Path(readme)
-    if page.is_file():
-        write_text(page, replace_section(page.read_text("utf-8"), "runs", summary))
+    text = page.read_text("utf-8") if page.is_file() else ""
+    if "<!-- runs -->" in text:
+        write_text(page, replace_section(text, "runs", summary))
     return path
 
 
@@ -89,6 +91,8 @@ def _difference(difference):
 
 def _figures(groups, results):
     """Draws the experiments of each data set that are compared, one link a figure."""
+    from aa_keras.paper import paper_figures  # `tables` does without matplotlib
+
     links = []
     for data, compared in comparison.series(groups).items():
         for kind, draw in paper_figures.COMPARISONS.items():

@@ -3,23 +3,28 @@
 import functools
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from aa_keras import counting, models
+from aa_keras.config import shipped
 from aa_keras.paper import facts
 
 
-def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
+def table_rows(table=None, experiments=None) -> list[dict[str, Any]]:
     """Returns the rows of the paper's tables with the counts of the built networks.
 
-    `table` is the only one wanted. Each distinct network is built once; all rows take a
-    minute or two.
+    Each distinct network is built once; all rows take a minute or two.
+
+    Args:
+        table: int, the only table wanted. Defaults to `None`, all tables.
+        experiments: path of a folder of experiment files. Defaults to `None`, those
+            that come with the package.
 
     Returns:
-        A list of dicts of plain values: `table`, `row`, `experiment` (path or `None`),
+        A list of dicts of plain values: `table`, `row`, `experiment` (as a CONFIG of
+        `aa-keras train`, or `None`),
         `params_m`, `gflops_paper`, `gflops`, `paper` (the printed numbers, and
         `marks`), `note`. A point of a figure also has `figure`.
     """
@@ -42,18 +47,20 @@ def table_rows(table=None, experiments="experiments") -> list[dict[str, Any]]:
     ]
 
 
-def find_experiments(folder) -> dict[tuple[int, str, int | None], str]:
+def find_experiments(folder=None) -> dict[tuple[int, str, int | None], str]:
     """Returns from (table, row, figure) the first file that lists it under `paper:`.
 
-    Files are taken in the order of paths, with those of subfolders.
+    Args:
+        folder: path; files are taken in the order of paths, with those of subfolders.
+            Defaults to `None`, the experiments that come with the package.
     """
     found: dict[tuple[int, str, int | None], str] = {}
-    for path in sorted(Path(folder).rglob("*.yaml")):
+    for name, path in shipped.experiment_files(folder).items():
         content = yaml.safe_load(path.read_text("utf-8"))
         listed = content.get("paper") if isinstance(content, dict) else None
         for entry in listed or ():
             key = (entry.get("table"), str(entry.get("row")), entry.get("figure"))
-            found.setdefault(key, path.as_posix())
+            found.setdefault(key, name)
     return found
 
 

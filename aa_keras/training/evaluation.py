@@ -9,12 +9,20 @@ LOCK_SECONDS = 60  # another evaluation holds the lock for one small write
 
 
 def load_run(workdir) -> Run:
-    """Loads a finished work directory; see `WorkDir.load`."""
+    """Loads a finished work directory; see `WorkDir.load`.
+
+    Args:
+        workdir: path of the run.
+    """
     return WorkDir(workdir).load()
 
 
 def evaluate(workdir, split: str = "test") -> dict:
     """Measures a finished run on a whole split and adds that to its `result.json`.
+
+    Args:
+        workdir: path of the run.
+        split: str, the split. Defaults to `"test"`.
 
     Returns:
         The metrics, each image counted exactly once, and with

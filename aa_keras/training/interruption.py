@@ -11,7 +11,12 @@ if hasattr(signal, "SIGUSR1"):  # not on Windows
 
 
 class Interrupted(RuntimeError):
-    """A signal ended the run after it was saved. `status` is that of the process."""
+    """A signal ended the run after it was saved. `status` is that of the process.
+
+    Args:
+        number: int, the number of the signal.
+        moment: str, what was finished and saved before.
+    """
 
     def __init__(self, number, moment):
         name = signal.Signals(number).name

@@ -275,7 +275,10 @@ def finish(model, task, plan, workdir, run_state) -> dict:
 def build_model(experiment, input_shape, classifier_activation=None) -> keras.Model:
     """Returns the experiment's network for images of `input_shape`.
 
-    `classifier_activation` is `"softmax"`, or `None` for logits, as it is trained.
+    Args:
+        experiment: a `config.Experiment`.
+        input_shape: (height, width, channels).
+        classifier_activation: `"softmax"`, or `None` for logits, as it is trained.
     """
     options = experiment.model.model_dump(exclude_none=True)
     options["classifier_activation"] = classifier_activation

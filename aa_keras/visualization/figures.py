@@ -37,6 +37,7 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Fi
             layer's `attention_scores`.
         queries: sequence of pairs (y, x), the queries of `scores`, in pixels.
         heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
+        title: str, a line above the pictures. Defaults to `None`.
 
     Raises:
         ValueError: if shapes do not match, or a head does not exist.
@@ -80,6 +81,7 @@ def draw_relative_fields(
             `relative_fields`.
         queries, heads: as of `draw_attention_maps`.
         image_size: pair (height, width) of the image in pixels.
+        title: str, a line above the pictures. Defaults to `None`.
     """
     fields = np.asarray(fields)
     heads = _check_heads(fields, queries, heads)
@@ -114,6 +116,7 @@ def draw_relative_tables(tables, *, title=None) -> Figure:
 
     Args:
         tables: dictionary from a label to an array (2L-1, D), row `key - query + L-1`.
+        title: str, a line above the pictures. Defaults to `None`.
     """
     figure = new_figure(1.2 + 2.4 * len(tables), 3.2, title)
     axes = figure.subplots(1, len(tables), squeeze=False)[0]
@@ -142,6 +145,7 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
     Args:
         matrices: dictionary from a label to an array (rows, columns).
         signed: bool, whether colours are symmetric about 0. Defaults to `False`.
+        title: str, a line above the pictures. Defaults to `None`.
     """
     matrices = {label: np.asarray(matrix) for label, matrix in matrices.items()}
     num_rows = max(len(matrix) for matrix in matrices.values())
@@ -191,6 +195,7 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
         label: str at the axis of the numbers.
         limits: dictionary from the name of a layer to a number to mark, such as the
             largest possible one. Defaults to none.
+        title: str, a line above the pictures. Defaults to `None`.
     """
     figure = new_figure(6.2, 0.9 + 0.42 * len(values), title)
     axis = figure.subplots()

@@ -158,7 +158,10 @@ def attention_entropy(scores) -> np.ndarray:
     """Returns how spread out each head's attention is, in bits.
 
     0 if one cell gets everything, `log2(H * W)` if all cells get the same; averaged
-    over the queries. Argument and result as of `mean_attention_distance`.
+    over the queries.
+
+    Args:
+        scores: as of `mean_attention_distance`, like the result.
     """
     bits = np.log2(scores, out=np.zeros_like(scores), where=scores > 0)
     return -(scores * bits).sum(axis=(-2, -1)).mean(axis=-1)

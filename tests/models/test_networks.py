@@ -67,12 +67,11 @@ SIZES = {
 
 @pytest.mark.parametrize("name", models.list_models())
 def test_every_network_has_its_parameters(name):
-    network = getattr(models, name)
-    (family,) = network.args
+    family, mechanism, options = models.networks.READY[name]
     input_shape, classes = SIZES[family]
-    options = {"input_shape": input_shape, "classes": classes, **network.keywords}
-    options["input_shape"] = list(options["input_shape"])
-    assert network_counts({"name": family, **options}).params == PARAMETERS[name]
+    given = {"input_shape": input_shape, "classes": classes, **options, **mechanism}
+    given["input_shape"] = list(given["input_shape"])
+    assert network_counts({"name": family, **given}).params == PARAMETERS[name]
 
 
 def test_resnet_50_has_the_parameters_of_keras_applications():
@@ -89,7 +88,7 @@ def test_resnet_50_has_the_parameters_of_keras_applications():
 
 def test_functions_follow_keras_applications(aa_resnet_50):
     assert aa_resnet_50.output_shape == (None, 2, 2, 2048)
-    assert aa_resnet_50.name == "resnet_50"
+    assert aa_resnet_50.name == "aa_resnet_50"
     small = models.AAResNet20(classes=7, classifier_activation=None)
     assert small.output_shape == (None, 7)
     assert small.layers[-1].activation is keras.activations.linear

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from aa_keras import config, data
-from aa_keras.cli import cli
+from aa_keras.cli.commands import cli
 from aa_keras.data import detection_batches
 from aa_keras.tasks import find_task
 from aa_keras.training.run import build_model
