@@ -15,7 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 ARROWS = {
     "layers": {"keras_internals"},
     "data": {"keras_internals", "plain_text"},
-    "checkpoints": {"whole_writes"},
+    "checkpoints": {"keras_internals", "whole_writes"},
     "counting": {"keras_internals", "layers"},
     "visualization": {"layers"},
     "models": {"docstrings", "layers", "options"},

@@ -137,6 +137,7 @@ def check(path):
     """
     if not os.path.isdir(path):
         raise click.BadParameter(f"received {path!r}; allowed: a folder that exists")
+    require("train")
     with quiet_import():
         from aa_keras import verification
     rows, damage = verification.verify(path)

@@ -53,6 +53,9 @@ class Data(Section):
         validation_examples: int, training images that are put aside for validation.
         corrupt_images: string, whether an image that cannot be read stops the run, or
             is left out and counted.
+        max_skipped: int, the images of a split that may be left out before the run
+            stops. Defaults to none, and for an image folder to a hundredth of the
+            split, at least one.
         central_crop: float, the share of height and width that is cut out for
             evaluation. Left out, the whole image is taken.
         scale_range: list of float, smallest and largest factor of `scale_jitter`.
@@ -73,7 +76,6 @@ class Data(Section):
     download: bool = False
     validation_examples: NonNegative = 0
     corrupt_images: Literal["stop", "skip"] = "stop"
-    # Of a split; by default 0, and a hundredth of an image folder's.
     max_skipped: NonNegative | None = None
     central_crop: Share | None = None
     scale_range: list[PositiveFloat] = Field(default=[0.8, 1.2])

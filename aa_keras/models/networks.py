@@ -116,6 +116,7 @@ HINTS = {
     "decoding": "spec.Decoding | Mapping[str, Any]",
     "channel_attention": 'Literal["se", "ge", "bam", "cbam", "gala"] | None',
     "dropout": "float",
+    "zero_init_last": "bool",
     "widths": "Sequence[int] | None",
 }
 

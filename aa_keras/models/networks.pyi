@@ -27,6 +27,7 @@ def ResNet34(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34."""
 
@@ -46,6 +47,7 @@ def SEResNet34(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "se",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34, channel_attention='se'."""
 
@@ -65,6 +67,7 @@ def AAResNet34(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34, attention={}."""
 
@@ -84,6 +87,7 @@ def ResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50."""
 
@@ -103,6 +107,7 @@ def SEResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "se",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='se'."""
 
@@ -122,6 +127,7 @@ def GEResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "ge",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='ge'."""
 
@@ -141,6 +147,7 @@ def BAMResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "bam",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='bam'."""
 
@@ -160,6 +167,7 @@ def CBAMResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "cbam",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='cbam'."""
 
@@ -179,6 +187,7 @@ def GALAResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "gala",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='gala'."""
 
@@ -198,6 +207,7 @@ def AAResNet50(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, attention={}."""
 
@@ -217,6 +227,7 @@ def ResNet101(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101."""
 
@@ -236,6 +247,7 @@ def SEResNet101(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "se",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101, channel_attention='se'."""
 
@@ -255,6 +267,7 @@ def AAResNet101(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101, attention={}."""
 
@@ -274,6 +287,7 @@ def ResNet152(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152."""
 
@@ -293,6 +307,7 @@ def SEResNet152(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = "se",
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152, channel_attention='se'."""
 
@@ -312,6 +327,7 @@ def AAResNet152(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152, attention={}."""
 
@@ -623,6 +639,7 @@ def ResNet18(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=18."""
 
@@ -642,6 +659,7 @@ def AAResNet18(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=18, attention={}."""
 
@@ -661,6 +679,7 @@ def ResNet20(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=20."""
 
@@ -680,6 +699,7 @@ def AAResNet20(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=20, attention={}."""
 
@@ -699,6 +719,7 @@ def ResNet56(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=56."""
 
@@ -718,6 +739,7 @@ def AAResNet56(
     channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
 ) -> keras.Model:
     """Builds a `resnet` with depth=56, attention={}."""
 

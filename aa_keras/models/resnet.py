@@ -59,20 +59,22 @@ DEPTHS = {
 }
 
 
-def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut):
+def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut, last):
     """Two 3x3 convolutions; attention may augment the first one."""
     identity = shortcut(x, stage.filters, strides, name)
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
     x = batch_normalization(f"{name}_bn1", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
-    x = batch_normalization(f"{name}_bn2", gamma="zeros")(x)
+    x = batch_normalization(f"{name}_bn2", gamma=last)(x)
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
 
 
-def bottleneck_block(x, stage, strides, convolution, name, *, branch_gate, shortcut):
+def bottleneck_block(
+    x, stage, strides, convolution, name, *, branch_gate, shortcut, last
+):
     """1x1, 3x3, 1x1 to four times the filters; attention may augment the 3x3."""
     identity = shortcut(x, 4 * stage.filters, strides, name)
     x = conv(stage.filters, 1, name=f"{name}_conv1")(x)
@@ -82,7 +84,7 @@ def bottleneck_block(x, stage, strides, convolution, name, *, branch_gate, short
     x = batch_normalization(f"{name}_bn2", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv(4 * stage.filters, 1, name=f"{name}_conv3")(x)
-    x = batch_normalization(f"{name}_bn3", gamma="zeros")(x)
+    x = batch_normalization(f"{name}_bn3", gamma=last)(x)
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
@@ -163,6 +165,7 @@ def features(inputs, options, max_size, convolution):
             kind.block,
             branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
             shortcut=kind.shortcut,
+            last="zeros" if options.zero_init_last else "ones",
         ),
         attention=options.attention,
         convolution=convolution,
@@ -186,12 +189,13 @@ def build_resnet(
     Attention augments the 3x3 of a bottleneck, and the first 3x3 of a basic block.
     Kernels start from a truncated normal with variance 1 / fan_in, the classifier from
     a normal of standard deviation 0.01, and the scale of the last batch normalisation
-    of a block from zero, as in the TPU ResNet code that the paper builds on.
+    of a block from zero (or one, see `zero_init_last`), as in the TPU ResNet code that
+    the paper builds on.
 
     Args:
         depth: int, the layers with weights.
-        **options: `attention`, `channel_attention`, `dropout`, `widths` and the
-            arguments of every network, see `aa_keras.models.build`, also for results
+        **options: `attention`, `channel_attention`, `dropout`, `widths`,
+            `zero_init_last` and the arguments of every network, see `aa_keras.models.build`, also for results
             and errors.
         input_shape: (height, width, channels) of the images.
         classes: int, the classes.

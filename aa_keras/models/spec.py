@@ -171,12 +171,16 @@ class ResNet(ResidualNetwork):
         dropout: float, the rate of the dropout before the classifier.
         widths: sequence of int, the filters of each stage. Defaults to those of the
             stage table.
+        zero_init_last: bool, whether the scale of the last batch normalisation of a
+            block starts from zero, as in the paper's code base, or from one. Defaults
+            to `True`.
     """
 
     title: ClassVar[str] = "resnet_{depth}"
     name: Literal["resnet"] = "resnet"
     dropout: Rate = 0.0
     widths: Numbers | None = None
+    zero_init_last: bool = True
 
 
 class WideResNet(ResidualNetwork):
