@@ -54,7 +54,8 @@ def described(name, value):
 def plain(parameter):
     """The default; a name for what is printed otherwise in each process."""
     default = parameter.default
-    return ... if isinstance(default, frozenset) or default is print else default
+    unstable = isinstance(default, frozenset) or inspect.isroutine(default)
+    return ... if unstable else default
 
 
 OBJECTS = dict(sorted(public_objects()))

@@ -59,21 +59,21 @@ DEPTHS = {
 }
 
 
-def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut, last):
+def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut, gamma):
     """Two 3x3 convolutions; attention may augment the first one."""
     identity = shortcut(x, stage.filters, strides, name)
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
     x = batch_normalization(f"{name}_bn1", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
     x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
-    x = batch_normalization(f"{name}_bn2", gamma=last)(x)
+    x = batch_normalization(f"{name}_bn2", gamma=gamma)(x)
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
 
 
 def bottleneck_block(
-    x, stage, strides, convolution, name, *, branch_gate, shortcut, last
+    x, stage, strides, convolution, name, *, branch_gate, shortcut, gamma
 ):
     """1x1, 3x3, 1x1 to four times the filters; attention may augment the 3x3."""
     identity = shortcut(x, 4 * stage.filters, strides, name)
@@ -84,7 +84,7 @@ def bottleneck_block(
     x = batch_normalization(f"{name}_bn2", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu2")(x)
     x = conv(4 * stage.filters, 1, name=f"{name}_conv3")(x)
-    x = batch_normalization(f"{name}_bn3", gamma=last)(x)
+    x = batch_normalization(f"{name}_bn3", gamma=gamma)(x)
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
@@ -165,7 +165,7 @@ def features(inputs, options, max_size, convolution):
             kind.block,
             branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
             shortcut=kind.shortcut,
-            last="zeros" if options.zero_init_last else "ones",
+            gamma="zeros" if options.zero_init_last else "ones",
         ),
         attention=options.attention,
         convolution=convolution,
@@ -195,8 +195,8 @@ def build_resnet(
     Args:
         depth: int, the layers with weights.
         **options: `attention`, `channel_attention`, `dropout`, `widths`,
-            `zero_init_last` and the arguments of every network, see `aa_keras.models.build`, also for results
-            and errors.
+            `zero_init_last` and the arguments of every network, see
+            `aa_keras.models.build`, also for results and errors.
         input_shape: (height, width, channels) of the images.
         classes: int, the classes.
 
