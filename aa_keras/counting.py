@@ -133,10 +133,9 @@ def _(layer, input_shape, output_shape):
 
 @multiply_adds.register(SelfAttention)
 def _(layer, input_shape, output_shape):
-    image = keras.KerasTensor(input_shape)
-    projected = _Projecting(layer).compute_output_spec(image)
-    positions = math.prod(projected.size)
-    distances = sum(t.shape[0] for t in projected.tables if t is not None)
+    projections = projected(layer, input_shape)
+    positions = math.prod(projections.size)
+    distances = sum(t.shape[0] for t in projections.tables if t is not None)
     return MultiplyAdds(
         projection=positions * (_kernel(layer.qkv) + _kernel(layer.output_projection)),
         attention=positions**2 * (layer.key_depth + layer.value_depth),
@@ -190,24 +189,42 @@ def _(layer, input_shape, output_shape):
 @multiply_adds.register(keras.Sequential)
 @multiply_adds.register(keras.Function)
 def _(model, input_shape, output_shape):
-    total = MultiplyAdds()
+    return sum(
+        (multiply_adds(*call) for call in layer_calls(model, input_shape)),
+        start=MultiplyAdds(),
+    )
 
-    def counted(operation):
-        # Shapes are worked out anew and not read from the graph, where they may be
-        # open. A layer that is called twice counts twice.
+
+def layer_calls(model, input_shape) -> list[tuple]:
+    """Returns `(layer, input_shape, output_shape)` of each call of a layer, in order.
+
+    Shapes are worked out anew and not read from the graph, where they may be open. A
+    layer that is called twice is there twice.
+
+    Args:
+        model: built `keras.Model`, functional or Sequential.
+        input_shape: tuple (batch, height, width, channels).
+    """
+    calls = []
+
+    def recorded(operation):
         def call(*args, **kwargs):
-            nonlocal total
             outputs = operation.compute_output_spec(*args, **kwargs)
             if isinstance(operation, layers.Layer):
                 shapes = (tree.flatten(x)[0].shape for x in (args, outputs))
-                total += multiply_adds(operation, *shapes)
+                calls.append((operation, *shapes))
             return outputs
 
         return call
 
     image = keras.KerasTensor(input_shape, dtype=model.inputs[0].dtype)
-    run_through_graph(model, [image], counted)
-    return total
+    run_through_graph(model, [image], recorded)
+    return calls
+
+
+def projected(layer, input_shape):
+    """Returns the symbolic `Projections` of an attention layer for an input's shape."""
+    return _Projecting(layer).compute_output_spec(keras.KerasTensor(input_shape))
 
 
 def _spatial(shape, data_format):

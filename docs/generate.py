@@ -7,8 +7,11 @@ keys of an experiment file.
 import inspect
 from pathlib import Path
 
-from aa_keras import models
+import keras
+
+from aa_keras import counting, models
 from aa_keras.config import reference
+from aa_keras.layers import AugmentedConv2D, default_depths
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB_HEAD = '''\
@@ -34,6 +37,26 @@ PAGE_HEAD = """\
 `aa-keras config` prints this list. A key that is not in it stops the run. `base:` names
 another file whose values a file overrides. `--set train.epochs=2` changes one value.
 
+"""
+DEPTHS_WIDTHS = (8, 16, 32, 48, 64, 96, 128, 256, 512)
+DEPTHS_HEAD = """\
+# Heads and depths
+
+<!-- Written by docs/generate.py; do not edit. -->
+
+What `AugmentedConv2D(filters, 3)` takes by itself (`default_depths`), and what it
+costs: parameters / operations, each divided by those of `Conv2D(filters, 3)`, on a
+square map with as many input channels as filters. Operations are those of
+`aa_keras.counting.count(...).gflops`. Those of attention grow with the square of the
+positions; `attention_downsampling=2` divides them by 16.
+
+Take more heads where a pixel should look at several places, at least 16 key channels
+for each head where the map is large, and more value channels where attention should
+carry more of the output. The paper takes a fifth of the filters as key channels, at
+least 20 for each of 8 heads, and a tenth as value channels.
+
+| filters | heads | key depth | value depth | map of 8 x 8 | 16 x 16 | 32 x 32 |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -75,7 +98,31 @@ def _stub_names(names):
     return f"__all__ = [\n{listed}]\n"
 
 
-GENERATED = {"aa_keras/models/networks.pyi": stub, "docs/configuration.md": page}
+def depths_page() -> str:
+    """Returns the text of `docs/depths.md`."""
+    return DEPTHS_HEAD + "\n".join(map(_depths_row, DEPTHS_WIDTHS)) + "\n"
+
+
+def _depths_row(filters):
+    cells = [filters, *default_depths(filters)]
+    for size in (8, 16, 32):
+        plain = _cost(size, filters, keras.layers.Conv2D)
+        augmented = _cost(size, filters, AugmentedConv2D)
+        ratios = augmented.params / plain.params, augmented.gflops / plain.gflops
+        cells.append("{:.2f} / {:.2f}".format(*ratios))
+    return "| " + " | ".join(map(str, cells)) + " |"
+
+
+def _cost(size, filters, layer):
+    x = keras.Input((size, size, filters))
+    return counting.count(keras.Model(x, layer(filters, 3, padding="same")(x)))
+
+
+GENERATED = {
+    "aa_keras/models/networks.pyi": stub,
+    "docs/configuration.md": page,
+    "docs/depths.md": depths_page,
+}
 
 if __name__ == "__main__":
     for path, text in GENERATED.items():

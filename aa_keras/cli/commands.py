@@ -190,12 +190,17 @@ def predict(workdir, images, top, out, as_json):
 @click.option(
     "--format", default="saved_model", show_default=True, type=click.Choice([*FORMATS])
 )
-def export_(workdir, out, format):
+@click.option(
+    "--attention-layer",
+    metavar="NAME",
+    help="Whose scores are served; defaults to the first with attention, as in maps.",
+)
+def export_(workdir, out, format, attention_layer):
     """Write OUT/<version>/ for serving, checked by loading it again."""
     _require_for_run(workdir, *([] if format == "saved_model" else [format]))
     with quiet_import():
         from aa_keras import export
-    say(export.export(workdir, out, format=format))
+    say(export.export(workdir, out, format, attention_layer))
 
 
 @cli.command()
@@ -241,15 +246,19 @@ def maps(workdir, image, out, layer, head, queries):
 @cli.command()
 @experiment_file
 @settings
+@click.option("--batch", type=click.IntRange(1), help="Images of a step: its memory.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def summary(experiment, overrides, output):
-    """Show parameters and FLOPs of an experiment's network beside the paper's claim."""
+def summary(experiment, overrides, batch, output):
+    """Show parameters and FLOPs of an experiment's network beside the paper's claim.
+
+    With --batch also what each attention layer and a training step need in memory.
+    """
     with silenced():
         loaded = config.load(experiment, overrides)
     require(*extras_of(loaded))
     with quiet_import():
         from aa_keras.paper.summary import summarize, summary_as_text
-    counted = summarize(loaded)
+    counted = summarize(loaded, batch)
     as_json = output == "json"
     click.echo(json.dumps(counted, indent=2) if as_json else summary_as_text(counted))
 
@@ -260,6 +269,8 @@ def summary(experiment, overrides, output):
 def tables(table, output):
     """Show every row of the paper's tables: claimed, built, measured."""
     require("train", *facts_extras(table))
+    from rich import console, markdown
+
     with quiet_import():
         from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
@@ -270,7 +281,11 @@ def tables(table, output):
     runs = collection.load_results()
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
-        click.echo(f"\n**Table {number}**\n\n{report.rows_as_markdown(part, runs)}")
+        text = f"\n**Table {number}**\n\n{report.rows_as_markdown(part, runs)}"
+        if sys.stdout.isatty():
+            console.Console().print(markdown.Markdown(text))
+        else:
+            click.echo(text)
 
 
 @cli.command(name="report")

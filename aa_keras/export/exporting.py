@@ -41,18 +41,27 @@ class Job:
     expected: dict[str, np.ndarray]
 
 
-def export(workdir, out, format="saved_model") -> Path:
+def export(workdir, out, format="saved_model", attention_layer=None) -> Path:
     """Exports a finished run to `OUT/<version>/`.
 
     Args:
         workdir: path of the run.
         out: path of the folder of the versions; created if it does not exist.
         format: str, a key of `FORMATS`. Defaults to `"saved_model"`.
+        attention_layer: str, as of `export_model`, for a SavedModel.
+
+    Raises:
+        ValueError: as `export_model`, and if another format is given a layer.
 
     Returns:
         Path of the new version folder.
     """
     _find_format(format)  # before the run is loaded
+    if attention_layer is not None and format != "saved_model":
+        raise ValueError(
+            f"attention_layer: received {attention_layer!r}; allowed for the format "
+            f"{format!r}: none, as it has no signature of attention"
+        )
     run = load_run(workdir)
     require_pictures(run.task)
     experiment = config.without_paths(config.resolve(run.experiment))
@@ -62,6 +71,7 @@ def export(workdir, out, format="saved_model") -> Path:
         format=format,
         preprocessing=run.task.preprocessing,
         class_names=run.task.class_names,
+        attention_layer=attention_layer,
         card={**run.result, "experiment": experiment},
         images=checking.sample_images(run.task.preprocessing, run.experiment.data),
     )
@@ -94,7 +104,7 @@ def export_model(
             `task` selects the signatures.
         class_names: sequence of strings, one for each class.
         attention_layer: str, the layer whose scores `serve_attention` returns.
-            Defaults to the last attention layer.
+            Defaults to the first attention layer, as in `aa-keras maps`.
         card: dictionary of plain data to add to the model card.
         images: list of uint8 arrays (height, width, channels) to compare on. Defaults
             to photographs.

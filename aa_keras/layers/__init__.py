@@ -6,7 +6,7 @@ from aa_keras.layers.compared.cbam import CBAM
 from aa_keras.layers.compared.gala import GALA
 from aa_keras.layers.compared.gather_excite import GatherExcite
 from aa_keras.layers.compared.squeeze_excite import SqueezeExcite
-from aa_keras.layers.depths import attention_depths
+from aa_keras.layers.depths import attention_depths, default_depths
 from aa_keras.layers.inspection import (
     attention_layers,
     record_projections,
@@ -21,6 +21,7 @@ __all__ = [
     "SelfAttention2D",
     "SelfAttention1D",
     "attention_depths",
+    "default_depths",
     "attention_layers",
     "Projections",
     "record_projections",

@@ -6,7 +6,7 @@ import keras
 from keras import ops
 
 from aa_keras.layers import validation
-from aa_keras.layers.depths import attention_depths
+from aa_keras.layers.depths import default_depths
 from aa_keras.layers.self_attention import (
     WEIGHT_OPTIONS,
     SelfAttention,
@@ -35,7 +35,7 @@ class AugmentedConv(keras.layers.Layer):
         data_format=None,
         activation=None,
         use_bias=True,
-        num_heads=8,
+        num_heads=None,
         key_depth=None,
         value_depth=None,
         position_encoding="relative",
@@ -73,10 +73,11 @@ class AugmentedConv(keras.layers.Layer):
         self.data_format = validation.data_format(data_format)
         self.activation = keras.activations.get(activation)
         self.max_size = validation.optional_size("max_size", max_size, self.rank)
-        if key_depth is None:
-            key_depth, _ = attention_depths(self.filters, num_heads=num_heads)
-        if value_depth is None:
-            _, value_depth = attention_depths(self.filters, num_heads=num_heads)
+        if None in (num_heads, key_depth, value_depth):
+            defaults = default_depths(self.filters, num_heads)
+            num_heads = defaults.num_heads
+            key_depth = defaults.key_depth if key_depth is None else key_depth
+            value_depth = defaults.value_depth if value_depth is None else value_depth
 
         self.attention = build_sublayer(
             self,
@@ -217,12 +218,12 @@ class AugmentedConv2D(AugmentedConv):
         use_bias: bool, whether the convolution and the 1x1 convolutions for queries,
             keys, values and output have biases. Defaults to `True`.
         num_heads: int, the attention heads (N_h), must divide both depths. Defaults to
-            `8`.
+            `8` as in the paper, and below 128 filters to fewer, see `default_depths`.
         key_depth: int, the channels of queries and of keys over all heads (d_k).
-            Defaults to the paper's choice, see `attention_depths`.
+            Defaults to `default_depths`.
         value_depth: int, the channels of the attention's output over all heads (d_v).
-            With `value_depth=filters` there is no convolution. Defaults to the paper's
-            choice.
+            With `value_depth=filters` there is no convolution. Defaults to
+            `default_depths`.
         position_encoding: `"relative"` (learned embeddings of the distance along each
             axis), `"none"`, `"sine"` (added to the attention's input) or
             `"coordconv"` (coordinates as two more input channels). Defaults to

@@ -1,6 +1,59 @@
-"""How many channels the queries, keys and values get."""
+"""How many heads there are, and how many channels queries, keys and values get."""
+
+from typing import NamedTuple
 
 from aa_keras.layers import validation
+
+# The paper's networks augment layers of this width and more. In narrower ones its floor
+# of 20 key channels for each of 8 heads would cost more than the convolution itself.
+NARROWEST_OF_THE_PAPER = 128
+
+
+class Depths(NamedTuple):
+    """The heads of an attention layer, and its channels over all heads."""
+
+    num_heads: int
+    key_depth: int
+    value_depth: int
+
+
+def default_depths(filters, num_heads=None) -> Depths:
+    """Returns what an augmented convolution takes where its arguments are left out.
+
+    From 128 filters on that is the paper's choice, `attention_depths(filters)` with 8
+    heads. A narrower layer has one head for each 32 filters, and at least one; half as
+    many key channels as filters, and a quarter as many value channels. It then has
+    about as many parameters as the convolution that it replaces.
+
+    Args:
+        filters: int, the output channels of the whole layer.
+        num_heads: int, the heads where they are given. Defaults to `None`.
+
+    Returns:
+        A named tuple `(num_heads, key_depth, value_depth)`.
+
+    Raises:
+        ValueError: if an argument is not a positive integer, or there are more heads
+            than filters.
+
+    Example:
+
+    >>> default_depths(64)
+    Depths(num_heads=2, key_depth=32, value_depth=16)
+    """
+    validation.positive_int("filters", filters)
+    if filters >= NARROWEST_OF_THE_PAPER:
+        num_heads = 8 if num_heads is None else num_heads
+        return Depths(num_heads, *attention_depths(filters, num_heads=num_heads))
+    num_heads = max(filters // 32, 1) if num_heads is None else num_heads
+    depths = attention_depths(
+        filters,
+        key_ratio=1 / 2,
+        value_ratio=1 / 4,
+        num_heads=num_heads,
+        min_key_depth_per_head=0,
+    )
+    return Depths(num_heads, *depths)
 
 
 def attention_depths(
@@ -12,6 +65,7 @@ def attention_depths(
 ) -> tuple[int, int]:
     """Returns the paper's `(key_depth, value_depth)` for a layer of `filters`.
 
+    `default_depths` says what a layer takes by itself, which differs below 128 filters.
     Both are totals over all heads, rounded down to multiples of `num_heads`, at least
     one channel for each head.
 

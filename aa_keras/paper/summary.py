@@ -2,21 +2,25 @@
 
 from typing import Any
 
-from aa_keras import config, counting, models
+from aa_keras import config, counting, memory, models
 from aa_keras.data.sources import num_channels
 from aa_keras.paper import facts
 
 
-def summarize(experiment: config.Experiment) -> dict[str, Any]:
+def summarize(
+    experiment: config.Experiment, batch: int | None = None
+) -> dict[str, Any]:
     """Returns the counts of an experiment's network beside the paper's.
 
     `options` are the network's, with the family's values. `paper` lists the rows that
     the experiment reproduces, with the `claimed` numbers and the `difference` of what
-    is built (parameters in millions, GFLOPs as the paper counts them).
+    is built (parameters in millions, GFLOPs as the paper counts them). `memory` is that
+    of a training step of `batch` images, where a number is given.
     """
     size, channels = experiment.data.image_size, num_channels(experiment.data.name)
     network = experiment.model.model_dump(exclude_none=True)
-    cost = counting.count(models.build(input_shape=(size, size, channels), **network))
+    model = models.build(input_shape=(size, size, channels), **network)
+    cost = counting.count(model)
     built = {"params_m": cost.params / 1e6, "gflops": cost.gflops_paper}
     claims = []
     for entry in experiment.paper:
@@ -30,7 +34,14 @@ def summarize(experiment: config.Experiment) -> dict[str, Any]:
         "options": models.resolved_options(**network),
         **cost._asdict(),
         "paper": claims,
+        **({"memory": _memory(model, batch, (size, size, channels))} if batch else {}),
     }
+
+
+def _memory(model, batch, input_shape):
+    estimate = memory.estimate_step(model, batch, input_shape)
+    layers = [layer._asdict() for layer in estimate.layers]
+    return {"batch": batch, **estimate._asdict(), "layers": layers}
 
 
 def summary_as_text(summary: dict[str, Any]) -> str:
@@ -58,4 +69,25 @@ def summary_as_text(summary: dict[str, Any]) -> str:
         kind = "figure" if "figure" in claim else "table"
         place = f"{kind} {claim[kind]}"
         lines.append(f"  paper, {place}, {claim['row']}: {numbers or 'no count'}")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_memory_lines(summary.get("memory"))])
+
+
+def _memory_lines(estimate):
+    if estimate is None:
+        return
+    title = f"memory of a step of {estimate['batch']} images, estimated, in MiB"
+    yield f"  {title}"
+    yield f"    {'':30} {'map':>9} {'listing':>9} {'fused':>9}"
+    for layer in estimate["layers"]:
+        size = " x ".join(map(str, layer["size"]))
+        needed = [_mib(layer["kept"][k] + layer["peak"][k]) for k in layer["kept"]]
+        yield f"    {layer['name']:30} {size:>9} {needed[0]:>9} {needed[1]:>9}"
+    for name in ("weights", "activations"):
+        amount = _mib(estimate[name])
+        yield f"    {name:30} {'':9} {amount:>9} {amount:>9}"
+    total = [_mib(number) for number in estimate["total"].values()]
+    yield f"    {'the whole step':30} {'':9} {total[0]:>9} {total[1]:>9}"
+
+
+def _mib(number):
+    return f"{number / 2**20:,.0f}"

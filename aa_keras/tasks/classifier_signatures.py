@@ -40,7 +40,7 @@ def build_signatures(
         preprocessing: a `data.Preprocessing`.
         class_names: sequence of strings.
         attention_layer: str, a key of `layers.attention_layers(model)`, the layer whose
-            scores (B, heads, queries, keys) are served. Defaults to the last one; a
+            scores (B, heads, queries, keys) are served. Defaults to the first one; a
             model without any has no `serve_attention`.
 
     Raises:
@@ -48,7 +48,7 @@ def build_signatures(
     """
     attention = attention_layers(model)
     if attention_layer is None and attention:
-        attention_layer = list(attention)[-1]
+        attention_layer = next(iter(attention))
     elif attention_layer is not None and attention_layer not in attention:
         allowed = ", ".join(attention) or "none, as this model has no attention layer"
         raise ValueError(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from aa_keras.layers import attention_depths
+from aa_keras.layers import AugmentedConv2D, attention_depths, default_depths
 from aa_keras.layers.attention.fused import relative_windows
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.relative_logits import rel_to_abs, relative_logits
@@ -118,6 +118,37 @@ def test_upsampling_undoes_the_pooling(size, strides):
 )
 def test_attention_depths(arguments, depths):
     assert attention_depths(**arguments) == depths
+
+
+@pytest.mark.parametrize(
+    ("filters", "num_heads", "depths"),
+    [
+        (512, None, (8, 160, 48)),
+        (128, None, (8, 160, 8)),
+        (128, 4, (4, 80, 12)),
+        (127, None, (3, 63, 30)),
+        (96, None, (3, 48, 24)),
+        (64, None, (2, 32, 16)),
+        (64, 8, (8, 32, 16)),
+        (31, None, (1, 15, 7)),
+        (8, None, (1, 4, 2)),
+        (2, None, (1, 1, 1)),
+    ],
+)
+def test_default_depths(filters, num_heads, depths):
+    assert default_depths(filters, num_heads) == depths
+    layer = AugmentedConv2D(filters, 3, num_heads=num_heads)
+    attention = layer.attention
+    made = (attention.num_heads, attention.key_depth, attention.value_depth)
+    assert made == depths
+
+
+@pytest.mark.parametrize("filters", [16, 24, 32, 48, 64, 96, 127, 128, 256])
+def test_a_layer_costs_about_as_much_as_the_convolution(filters):
+    layer = AugmentedConv2D(filters, 3)
+    layer.build((None, 8, 8, filters))
+    convolution = 9 * filters**2 + filters
+    assert 0.85 < layer.count_params() / convolution < 1.25
 
 
 @pytest.mark.parametrize(
