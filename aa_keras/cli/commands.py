@@ -91,16 +91,10 @@ def train(experiment, workdir, overrides, smoke, restart):
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
     """Train experiments with several seeds each; continue where it was stopped."""
     require("train")
-    from rich import box, console, table
-
     from aa_keras import sweep
 
     def show():
-        rows = sweep.table(runs)
-        columns = table.Table(*rows[0], box=box.SIMPLE)
-        for row in rows:
-            columns.add_row(*row.values())
-        console.Console().print(columns)
+        _print_table(sweep.table(runs))
 
     with silenced():  # modules of the files may import TensorFlow
         runs = sweep.plan(experiments, seeds, workdir, overrides)
@@ -269,8 +263,6 @@ def summary(experiment, overrides, batch, output):
 def tables(table, output):
     """Show every row of the paper's tables: claimed, built, measured."""
     require("train", *facts_extras(table))
-    from rich import console, markdown
-
     with quiet_import():
         from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
@@ -281,11 +273,12 @@ def tables(table, output):
     runs = collection.load_results()
     for number in sorted({row["table"] for row in rows}):
         part = [row for row in rows if row["table"] == number]
-        text = f"\n**Table {number}**\n\n{report.rows_as_markdown(part, runs)}"
         if sys.stdout.isatty():
-            console.Console().print(markdown.Markdown(text))
+            cells, notes = report.rows_for_terminal(part, runs)
+            _print_table(cells, f"Table {number}", notes)
         else:
-            click.echo(text)
+            markdown = report.rows_as_markdown(part, runs)
+            click.echo(f"\n**Table {number}**\n\n{markdown}")
 
 
 @cli.command(name="report")
@@ -303,6 +296,18 @@ def report_(workdirs):
 def say(line, err=False):
     """Prints one line, whatever characters the names in it have."""
     click.echo(printable(line), err=err)
+
+
+def _print_table(rows, title=None, notes=()):
+    from rich import box, console, table
+
+    columns = table.Table(*rows[0], box=box.SIMPLE, title=title, title_justify="left")
+    for row in rows:
+        columns.add_row(*row.values())
+    printer = console.Console(highlight=False)
+    printer.print(columns)
+    for note in notes:
+        printer.print(note, markup=False)
 
 
 @cli.command(name="list")

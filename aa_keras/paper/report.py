@@ -1,5 +1,6 @@
 """The tables written from collected results."""
 
+import functools
 import re
 import shlex
 import statistics
@@ -10,6 +11,7 @@ from aa_keras.paper.collection import load_results
 from aa_keras.plain_text import printable
 from aa_keras.whole_writes import whole_file, write_text
 
+NOT_RUN = "not run"
 HOW_TO_READ = (
     "Mean and standard deviation over seeds, in percent. The difference is that of the "
     "means, with its 95 % interval and p by Welch's t-test."
@@ -125,16 +127,28 @@ def runs_as_markdown(runs) -> str:
 
 def rows_as_markdown(rows, runs=()) -> str:
     """Returns rows of the paper: claimed, built, measured, or how to measure it."""
-    return _markdown(
-        {
-            "row": row["row"] + (" (Figure 5)" if row.get("figure") else ""),
-            "paper": _claims(row["paper"]),
-            "built": f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
-            "measured": _measured(row, runs),
-            "note": row["note"] or "",
-        }
-        for row in rows
-    )
+    return _markdown(map(functools.partial(_cells, runs=runs), rows))
+
+
+def rows_for_terminal(rows, runs=()) -> tuple[list[dict[str, str]], list[str]]:
+    """Returns the cells of narrow rows, and the notes that go below them."""
+    cells = [_cells(row, runs) for row in rows]
+    notes = [f"{c['row']}: {c['note']}" for c in cells if c["note"]]
+    for row in cells:
+        del row["note"]
+        if row["measured"].startswith(NOT_RUN):
+            row["measured"] = NOT_RUN
+    return cells, notes
+
+
+def _cells(row, runs):
+    return {
+        "row": row["row"] + (" (Figure 5)" if row.get("figure") else ""),
+        "paper": _claims(row["paper"]),
+        "built": f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
+        "measured": _measured(row, runs),
+        "note": row["note"] or "",
+    }
 
 
 def replace_section(text: str, name: str, content: str) -> str:
@@ -175,7 +189,7 @@ def _measured(row, runs):
         for run in runs
         if run["reproduces"] == row["experiment"]
     )
-    return "; ".join(values) or f"not run (needs accelerators for days): `{command}`"
+    return "; ".join(values) or f"{NOT_RUN} (needs accelerators for days): `{command}`"
 
 
 def _metrics(metrics):
