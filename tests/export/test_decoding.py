@@ -282,7 +282,7 @@ def test_training_predict_and_an_export_see_the_same_picture(
     options = {"split": "test", "batch_size": 2 * len(files)}
     ((inputs, _),) = data.build_evaluation(source, preprocessing, **options)
     names = 2 * sorted(files)
-    answer = ask(served, *(files[name] for name in names))
+    answer = ask(served, *(files[name] for name in names))["probabilities"]
     np.testing.assert_allclose(run.model(inputs), answer, atol=1e-5)
     for name, image in zip(names, inputs, strict=True):
         picture = decoding.read_picture(tmp_path / "test" / "a" / name, 1)
