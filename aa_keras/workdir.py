@@ -144,14 +144,18 @@ class WorkDir:
     def write_result(self, result: dict) -> None:
         write_json(self.result, result)
 
-    def load(self) -> Run:
-        """Loads the finished run; the data set itself need not be there."""
+    def require_finished(self) -> None:
+        """Raises ValueError if a file of a finished run is missing."""
         for path in (self.config, self.data, self.model, self.result):
             if not path.is_file():
                 raise ValueError(
                     f"{self}: contains no {path.name}; allowed: the --workdir of a "
                     "finished `aa-keras train`"
                 )
+
+    def load(self) -> Run:
+        """Loads the finished run; the data set itself need not be there."""
+        self.require_finished()
         experiment, result = config.load(self.config), self.read_result()
         task = self.read_task(experiment)
         return Run(experiment, task, self.read_model(), result or {})

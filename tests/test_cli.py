@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
@@ -197,6 +200,35 @@ def test_version(aa_keras):
 
 def test_help_is_the_answer_to_no_command(aa_keras):
     assert aa_keras().stdout == aa_keras("--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["evaluate", "nowhere"], "nowhere: contains no config.yaml"),
+        (["maps", "nowhere", "here.png", "--out", "a.png"], "contains no config.yaml"),
+        (["predict", "nowhere", "no.png"], "no.png: no such file or folder"),
+        (["train", "no.yaml", "--workdir", "new"], "no.yaml"),
+    ],
+)
+def test_a_simple_mistake_does_not_wait_for_tensorflow(arguments, told, tmp_path):
+    (tmp_path / "here.png").touch()
+    program = (
+        "import atexit, sys\n"
+        "from aa_keras import cli\n"
+        "atexit.register(lambda: print('tensorflow' in sys.modules))\n"
+        f"cli.main({arguments})"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert done.stdout == "False\n"
 
 
 def test_list(capsys, tmp_path, monkeypatch):

@@ -21,6 +21,17 @@ class Pixel(click.ParamType):
         return y, x
 
 
+class PicturePath(click.ParamType):
+    """The path of a picture file, or of a folder of them, that is there."""
+
+    name = "path"
+
+    def convert(self, value, param, context):
+        if not os.path.exists(value):
+            self.fail(f"{value}: no such file or folder", param, context)
+        return value
+
+
 class ClockTime(click.ParamType):
     """`HH:MM`, the next moment at which the clock shows it."""
 

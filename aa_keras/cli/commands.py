@@ -15,6 +15,7 @@ from aa_keras import __version__, config
 from aa_keras.cli.arguments import (
     ClockTime,
     ExperimentFile,
+    PicturePath,
     Pixel,
     ends_in,
     pictures_in,
@@ -142,7 +143,9 @@ def check(path):
 
 @cli.command()
 @finished_run
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument(
+    "images", metavar="IMAGE...", type=PicturePath(), nargs=-1, required=True
+)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1))
 @click.option("--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each image.")
@@ -199,7 +202,7 @@ def export_(workdir, out, format, attention_layer):
 
 @cli.command()
 @finished_run
-@click.argument("image", type=click.Path())
+@click.argument("image", metavar="IMAGE", type=PicturePath())
 @click.option("--out", required=True, callback=ends_in(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
 @click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
@@ -327,12 +330,11 @@ def config_():
 
 
 def _require_for_run(workdir, *extras):
-    file = WorkDir(workdir).config
-    loaded = []
-    if file.exists():  # else the command itself says that there is no run
-        with silenced():
-            loaded = extras_of(config.load(file))
-    require("train", *loaded, *extras)
+    run = WorkDir(workdir)
+    run.require_finished()
+    with silenced():
+        loaded = config.load(run.config)
+    require("train", *extras_of(loaded), *extras)
 
 
 def _metrics_line(title, metrics):
