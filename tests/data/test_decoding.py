@@ -75,6 +75,6 @@ def test_a_turned_jpeg_is_upright_and_so_are_its_windows(orientation):
     image = upright.decode(encoded, 3)
     np.testing.assert_allclose(image, expected, atol=TOLERANCE["JPEG"])
     # As predict and an export decode it.
-    np.testing.assert_array_equal(image, served_decoding.decode_in_graph(encoded, 3))
+    np.testing.assert_array_equal(image, served_decoding.decode_picture(encoded, 3))
     part = upright.decode(encoded, 3, tf.constant([5, 7, 11, 13]))
     np.testing.assert_allclose(part, expected[5:16, 7:20], atol=TOLERANCE["JPEG"])

@@ -152,7 +152,7 @@ def test_a_converter_that_is_not_installed(
     file_format, package, workdir, tmp_path, monkeypatch
 ):
     monkeypatch.setitem(sys.modules, package, None)  # as if it were not there
-    words = rf"{package} is not installed; .*: pip install aa-keras\[{file_format}\]"
+    words = rf"{package} is not installed; .*: pip install 'aa-keras\[{file_format}\]'"
     with pytest.raises(ValueError, match=words) as caught:
         export.export(workdir, tmp_path / "out", format=file_format)
     assert "\n" not in str(caught.value)
