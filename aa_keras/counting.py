@@ -223,7 +223,12 @@ def layer_calls(model, input_shape) -> list[tuple]:
 
 
 def projected(layer, input_shape):
-    """Returns the symbolic `Projections` of an attention layer for an input's shape."""
+    """Returns the symbolic `Projections` of an attention layer.
+
+    Args:
+        layer: a built `SelfAttention1D` or `SelfAttention2D`.
+        input_shape: tuple (batch, height, width, channels).
+    """
     return _Projecting(layer).compute_output_spec(keras.KerasTensor(input_shape))
 
 
