@@ -32,6 +32,7 @@ experiment_file = click.argument("experiment", metavar="CONFIG", type=Experiment
 settings = click.option(
     "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
 )
+PICTURES_AT_ONCE = 32  # in `predict`
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
 
@@ -168,17 +169,19 @@ def predict(workdir, images, top, out, as_json):
     run = training.load_run(workdir)
     task = require_pictures(run.task)
     channels = task.preprocessing.channels
-    for path in images:
-        picture = read_picture(path, channels)
-        (prediction,) = task.predict(run.model, [picture])
-        if as_json:
-            best = {key: values[:top] for key, values in prediction.items()}
-            click.echo(json.dumps({"image": path, **best}))
-        else:
-            say(f"{path}: {task.describe(prediction, top)}")
-        if out:
-            Image.fromarray(task.draw(picture, prediction)).save(out)
-            say(out, err=as_json)
+    for first in range(0, len(images), PICTURES_AT_ONCE):
+        paths = images[first : first + PICTURES_AT_ONCE]
+        pictures = [read_picture(path, channels) for path in paths]
+        predictions = task.predict(run.model, pictures)
+        for path, prediction in zip(paths, predictions, strict=True):
+            if as_json:
+                best = {key: values[:top] for key, values in prediction.items()}
+                click.echo(json.dumps({"image": path, **best}))
+            else:
+                say(f"{path}: {task.describe(prediction, top)}")
+    if out:
+        Image.fromarray(task.draw(pictures[0], predictions[0])).save(out)
+        say(out, err=as_json)
 
 
 @cli.command(name="export")

@@ -92,7 +92,10 @@ def screen(files) -> tuple[tf.Tensor, tf.Tensor]:
     num_bytes = tf.strings.length(files)
 
     # The start of a scan and its length, which is below 256 in every sound file.
-    scans = _count(tf.where(jpeg, files, ""), b"\xff\xda\0", MAX_SCANS + 1)
+    jpegs = tf.where(jpeg, files, "")
+    scans = _count(jpegs, b"\xff\xda\0", MAX_SCANS + 1)
+    # Frames in arithmetic coding, which no browser shows: each byte costs 130 ns.
+    arithmetic = _count(jpegs, b"\xff\xc9\0", 1) + _count(jpegs, b"\xff\xca\0", 1)
     texts = _count(tf.where(png, files, ""), b"TXt", 2 * MAX_WORK // PNG_TEXT)
     factor = tf.where(bits == 16, PNG_16_BITS, 1) * tf.where(
         interlaced, PNG_INTERLACED, 1
@@ -103,6 +106,7 @@ def screen(files) -> tuple[tf.Tensor, tf.Tensor]:
     reasons = tf.fill(tf.shape(files), "")
     for condition, reason in (  # of several, the last one is told
         (tf.reduce_min(sizes, axis=1) <= 0, BROKEN),
+        (arithmetic > 0, BROKEN),
         (work > MAX_WORK, tf.where(jpeg, TOO_MANY_SCANS, TOO_LARGE)),
         (scans > MAX_SCANS, TOO_MANY_SCANS),
         (pixels > MAX_PIXELS, TOO_LARGE),

@@ -36,10 +36,11 @@ class Classification(PictureTask):
         return {**metrics, "images": int(accuracy.count)}
 
     def predict(self, model, pictures):
+        if not pictures:
+            return []
+        inputs = np.stack([self.preprocessing(picture) for picture in pictures])
         predictions = []
-        for picture in pictures:
-            inputs = self.preprocessing(picture)[None]
-            (scores,) = np.asarray(model(inputs, training=False), "float32")
+        for scores in np.asarray(model(inputs, training=False), "float32"):
             order = np.argsort(-scores, kind="stable")
             names = [self.class_names[index] for index in order]
             predictions.append({"class_names": names, "scores": scores[order].tolist()})

@@ -50,6 +50,16 @@ def test_a_jpeg_of_many_scans_is_refused_or_soon_decoded(
     np.testing.assert_array_equal(answer["class_names"] == b"", answer["errors"] != b"")
 
 
+def test_a_jpeg_in_arithmetic_coding_is_not_decoded(ask, encode, digits):
+    file = encode(digits[0, :, :, 0], "JPEG")
+    assert b"\xff\xc0\0" in file  # the frame of a baseline JPEG
+    for marker in (b"\xff\xc9\0", b"\xff\xca\0"):
+        other = file.replace(b"\xff\xc0\0", marker)
+        answer = ask(file, other)
+        assert answer["errors"].tolist() == [b"", b"cannot be decoded"]
+    assert served_decoding.screen(tf.constant([other]))[1] == 0  # costs nothing
+
+
 COSTLY = {
     "interlaced": ({"side": 8192, "interlaced": True}, b"too large"),
     "16 bits": ({"side": 8192, "bits": 16}, b"too large"),
