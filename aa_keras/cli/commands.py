@@ -333,11 +333,12 @@ def config_():
 
 
 def _require_for_run(workdir, *extras):
+    require("train", *extras)
     run = WorkDir(workdir)
     run.require_finished()
     with silenced():
         loaded = config.load(run.config)
-    require("train", *extras_of(loaded), *extras)
+    require(*extras_of(loaded))
 
 
 def _metrics_line(title, metrics):
