@@ -58,15 +58,18 @@ class Measure(keras.callbacks.Callback):
             logs.update({f"val_{name}": value for name, value in metrics.items()})
 
 
-def measure(task, model, split) -> dict:
+def measure(task, model, split, smoke=False) -> dict:
     """Returns the metrics of a model on a split, each image of it counted once.
+
+    Args:
+        smoke: bool, measure one batch alone. Defaults to `False`.
 
     Raises:
         DamagedData: if images of the split are missing.
     """
-    source, experiment = task.source, task.experiment
-    metrics = task.measure(model, shorten(task.build_evaluation(split), experiment))
-    if not experiment.smoke:
+    source, batches = task.source, task.build_evaluation(split)
+    metrics = task.measure(model, shorten(batches, smoke))
+    if not smoke:
         source.check_count(split, metrics["images"])
     if source.corrupt_images == "skip":
         metrics["skipped"] = source.damage.count(split)
@@ -87,13 +90,13 @@ def measurements(task, plan, average) -> list[Measure]:
 
     def measure(model):
         batches = task.build_evaluation("validation")
-        metrics = task.measure(model, shorten(batches, task.experiment))
+        metrics = task.measure(model, shorten(batches, task.experiment.smoke))
         return {name: value for name, value in metrics.items() if name != "images"}
 
     epochs = {*range(every - 1, plan.epochs, every), plan.epochs - 1}
     return [Measure(measure, epochs, average)]
 
 
-def shorten(batches, experiment):
+def shorten(batches, smoke):
     """Returns the batches on which a run is measured: one in a smoke run."""
-    return batches.take(1) if experiment.smoke else batches
+    return batches.take(1) if smoke else batches

@@ -184,7 +184,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
         ]
     validation = None
     if "validation" in task.source.num_examples:
-        validation = measuring.shorten(task.build_validation(), experiment)
+        validation = measuring.shorten(task.build_validation(), experiment.smoke)
     console = Console(
         report,
         batch_size=experiment.data.batch_size,
@@ -260,7 +260,7 @@ def finish(model, task, plan, workdir, run_state) -> dict:
         "seed": experiment.train.seed,
         "smoke": experiment.smoke,
         "metrics": {
-            split: measuring.measure(task, final, split)
+            split: measuring.measure(task, final, split, experiment.smoke)
             for split in measuring.measured_splits(task)
         },
         "configuration": config.digest(experiment),
