@@ -95,10 +95,30 @@ def encode():
     return encode
 
 
+# Where real CIFAR-100, ImageNet and COCO may be, as tensorflow-datasets stores them.
+REAL_SETS = Path(os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared" / "tfds"))
+
+
 @pytest.fixture(scope="session")
 def real_data_dir():
     """Real sets: TFDS_DATA_DIR, or shared/tfds beside the checkout; else a skip."""
-    path = Path(os.environ.get("TFDS_DATA_DIR", ROOT.parent / "shared" / "tfds"))
-    if not (path / "coco").is_dir():
+    if not (REAL_SETS / "coco").is_dir():
         pytest.skip("no real data: TFDS_DATA_DIR is not set, nor is shared/tfds there")
-    return str(path)
+    return str(REAL_SETS)
+
+
+@pytest.fixture(scope="session")
+def data_dir(tmp_path_factory):
+    """The real sets where they are; else small ones in the same format."""
+    from tests import written_sets
+
+    if (REAL_SETS / "coco").is_dir():
+        return REAL_SETS
+    written = tmp_path_factory.mktemp("tfds")
+    for name, splits in {
+        "cifar100": {"train": 10100, "test": 4},
+        "imagenet2012": {"train": 4, "validation": 4},
+        "coco/2017": {"train": 4, "validation": 4},
+    }.items():
+        written_sets.write(written, name, splits)
+    return written

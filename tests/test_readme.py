@@ -46,6 +46,7 @@ def test_the_page_has_commands():
     assert sum(command[1] == "-c" for command in commands()) >= 2
 
 
+@pytest.mark.slow
 def test_every_command_of_the_page_works(tmp_path):
     # In a separate folder, so that the commands write nothing into the checkout.
     for name in ("aa_keras", "experiments", "notebooks", "benchmarks", "examples"):

@@ -1,22 +1,16 @@
 """Two steps of every experiment file, with all else as configured."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from tests import written_sets
-
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
 # One file for each family and recipe; the others are slow in their number.
 ONE_OF_EACH = {
-    "cifar100/aa_wide_resnet_28_10",
-    "coco/aa_retinanet_50",
     "imagenet/aa_mnasnet_0.75",
-    "imagenet/aa_resnet_34",
     "small/cifar100_aa_resnet_20",
 }
 
@@ -26,23 +20,6 @@ def experiment_files():
         name = path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
         marks = [] if name in ONE_OF_EACH else [pytest.mark.slow]
         yield pytest.param(path, id=name, marks=marks)
-
-
-@pytest.fixture(scope="session")
-def data_dir(tmp_path_factory):
-    """The real sets where they are; else small ones in the same format."""
-    beside = EXPERIMENTS.parents[1] / "shared" / "tfds"
-    real = Path(os.environ.get("TFDS_DATA_DIR", beside))
-    if (real / "cifar100").is_dir():
-        return real
-    written = tmp_path_factory.mktemp("tfds")
-    for name, splits in {
-        "cifar100": {"train": 10100, "test": 4},
-        "imagenet2012": {"train": 4, "validation": 4},
-        "coco/2017": {"train": 4, "validation": 4},
-    }.items():
-        written_sets.write(written, name, splits)
-    return written
 
 
 @pytest.mark.parametrize("path", list(experiment_files()))

@@ -301,7 +301,7 @@ def test_backends(backend):
 
 
 def test_default_depths_are_the_papers():
-    layer = AugmentedConv2D(64, 3)
+    layer = AugmentedConv2D(128, 3)
     assert (layer.attention.key_depth, layer.attention.value_depth) == (160, 8)
     assert AugmentedConv1D(256, 3, num_heads=4).attention.key_depth == 80
     layer.build((None, 14, 14, 32))

@@ -15,7 +15,6 @@ from aa_keras.data import detection_batches
 from aa_keras.tasks import find_task
 from aa_keras.training.run import build_model
 from aa_keras.workdir import WorkDir
-from tests import written_sets
 from tests.conftest import ROOT
 from tests.models import tpu_retinanet
 
@@ -154,15 +153,9 @@ def test_no_object_of_the_sample_is_dropped_by_another(real_data_dir):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["written", "real"])
-def test_every_command_works_on_a_finished_detector(kind, aa_keras, tmp_path, request):
+def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir):
     """Each command runs in a process that has not imported the network's class."""
     run, served = tmp_path / "run", tmp_path / "served"
-    if kind == "written":
-        data_dir = tmp_path / "set"
-        written_sets.write(data_dir, "coco/2017", {"train": 4, "validation": 4})
-    else:
-        data_dir = request.getfixturevalue("real_data_dir")
     settings = {"data.data_dir": data_dir, "data.image_size": SIZE}
     settings |= {"data.validation_examples": 2, "train.measure_every": 5}
     pairs = [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]

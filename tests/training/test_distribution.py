@@ -67,6 +67,7 @@ def kill_one_worker(workdir, settings=None, moment=0.0, victim=1):
     return survivor.returncode, output
 
 
+@pytest.mark.slow
 def test_after_the_loss_of_a_worker_all_go_on_together(two_workers, tmp_path):
     status, output = kill_one_worker(tmp_path / "run")
     assert status == 1, output
