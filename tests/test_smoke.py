@@ -1,4 +1,4 @@
-"""Two steps of every experiment file, with all else as configured."""
+"""Two steps of an experiment of each kind, with all else as configured."""
 
 import json
 import shutil
@@ -7,22 +7,35 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from aa_keras import config
+
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-# One file for each family and recipe; the others are slow in their number.
-ONE_OF_EACH = {
-    "imagenet/aa_mnasnet_0.75",
-    "small/cifar100_aa_resnet_20",
-}
+QUICK = {"imagenet/aa_mnasnet_0.75", "small/screen/screen_heads_8"}
 
 
-def experiment_files():
+def one_of_each():
+    """The smallest experiment of each folder, family and mechanism.
+
+    Its relatives differ in depth, width or ratios. Other tests count each of them.
+    """
+    kinds = {}
     for path in sorted(EXPERIMENTS.rglob("*.yaml")):
+        model = config.load(path).model
+        kind = (
+            path.relative_to(EXPERIMENTS).parts[0],
+            model.name,
+            getattr(model, "attention", None) is not None,
+            getattr(model, "channel_attention", None),
+        )
+        size = getattr(model, "depth", None) or model.width_multiplier
+        kinds.setdefault(kind, []).append((size, path))
+    for _, path in map(min, kinds.values()):
         name = path.relative_to(EXPERIMENTS).with_suffix("").as_posix()
-        marks = [] if name in ONE_OF_EACH else [pytest.mark.slow]
+        marks = [] if name in QUICK else [pytest.mark.slow]
         yield pytest.param(path, id=name, marks=marks)
 
 
-@pytest.mark.parametrize("path", list(experiment_files()))
+@pytest.mark.parametrize("path", list(one_of_each()))
 def test_two_steps(path, data_dir, tmp_path, aa_keras):
     # In a process of its own: TensorFlow keeps every graph with a custom gradient.
     arguments = ["--workdir", tmp_path / "run", "--smoke"]
