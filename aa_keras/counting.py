@@ -157,7 +157,12 @@ class _Projecting(keras.Operation):
 
     def __init__(self, layer):
         super().__init__()
-        self.call = layer.project
+        self.layer = layer
+
+    def call(self, x):
+        projections = self.layer.project(x)
+        self.size = projections.size  # ints, of which JAX would return tensors
+        return projections
 
 
 @multiply_adds.register(SqueezeExcite)
@@ -229,7 +234,9 @@ def projected(layer, input_shape):
         layer: a built `SelfAttention1D` or `SelfAttention2D`.
         input_shape: tuple (batch, height, width, channels).
     """
-    return _Projecting(layer).compute_output_spec(keras.KerasTensor(input_shape))
+    projecting = _Projecting(layer)
+    projections = projecting.compute_output_spec(keras.KerasTensor(input_shape))
+    return projections._replace(size=projecting.size)
 
 
 def _spatial(shape, data_format):

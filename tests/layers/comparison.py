@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from keras import ops
 
+from aa_keras import counting
 from aa_keras.layers import (
     AugmentedConv1D,
     AugmentedConv2D,
@@ -185,6 +186,16 @@ def compare_forward_mode():
     assert moved.any()
 
 
+def compare_count():
+    """Asserts that a count is a number, that of the paper's formulas."""
+    x = keras.Input((6, 4, 3))
+    layer = AugmentedConv2D(8, 3, num_heads=2, key_depth=4, value_depth=2)
+    projections = 24 * (6 * 27 + 10 * 3 + 2 * 2)
+    attention, relative = 24 * 24 * (4 + 2), 24 * 4 * (11 + 7)
+    counts = counting.count(keras.Model(x, layer(x)))
+    assert counts.gflops == 2e-9 * (projections + attention + relative)
+
+
 if __name__ == "__main__":
     for case in CASES.values():
         for implementation in ("listing", "fused"):
@@ -195,6 +206,7 @@ if __name__ == "__main__":
     for size in ((7, 5), (48, 36)):
         compare_fit(size)
     compare_recorded()
+    compare_count()
     for equation in compared.EQUATIONS:
         equation(compared.image())
     if keras.backend.backend() == "jax":
