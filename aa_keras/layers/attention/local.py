@@ -54,7 +54,9 @@ class Axis(NamedTuple):
         x = _pad(x, axis, before, total + self.block - self.length)
         parts = ((0, before), (before, self.block), (before + self.block, after))
         parts = [
-            _take(_split(_take(x, axis, start, total), axis, self.block), axis + 1, 0, n)
+            _take(
+                _split(_take(x, axis, start, total), axis, self.block), axis + 1, 0, n
+            )
             for start, n in parts
         ]
         return ops.concatenate(parts, axis=axis + 1)
@@ -126,7 +128,9 @@ def attend_to_patches(q, k, v, tables):
     keys, values = (_patches(x, axes) for x in (k, v))  # (B, H, W, K, K, N, D)
     logits = ops.einsum("bhwnd,bhwyxnd->bhwnyx", q, keys)
     logits = logits + ops.einsum("bhwnd,yd->bhwny", q[..., :half], tables[0])[..., None]
-    logits = logits + ops.einsum("bhwnd,xd->bhwnx", q[..., half:], tables[1])[..., None, :]
+    logits = (
+        logits + ops.einsum("bhwnd,xd->bhwnx", q[..., half:], tables[1])[..., None, :]
+    )
     inside = _patches(ops.ones((1, *size, 1, 1), q.dtype), axes)[..., 0, 0]
     logits = logits + HIDDEN * (1 - inside[:, :, :, None])
     shape = ops.shape(logits)
