@@ -1,4 +1,4 @@
-"""Stand-alone self-attention: a convolution's place taken by attention over a window."""
+"""Self-attention over a window, which takes the place of a convolution."""
 
 import keras
 from keras import ops

@@ -3,15 +3,15 @@
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head; K x K is the window. Positions outside of the map are no keys.
 
-Each query has keys of its own, so there is no product of large matrices. `patches` copies
-them, the readable statement. `blocks` lets h x w queries share their keys, the
-(h + K - 1) x (w + K - 1) positions around them. The relative terms factor as in `fused`:
-with the channels of a query in halves q' and q'',
+Each query has keys of its own, so there is no product of large matrices. The readable
+form copies them. The lean one lets h x w queries share their keys, the
+(h + K - 1) x (w + K - 1) positions around them. The relative terms factor as in
+`fused`: with the channels of a query in halves q' and q'',
 
     logits[i, j] = q_i . k_j + q'_i . rows[j_y - i_y] + q''_i . columns[j_x - i_x],
 
-a term for each row of a block's keys and one for each column. A very negative term hides
-the rows or the columns outside of a query's window and outside of the map.
+a term for each row of a block's keys and one for each column. A very negative term
+hides the rows or the columns outside of a query's window and outside of the map.
 """
 
 from typing import NamedTuple
@@ -52,13 +52,13 @@ class Axis(NamedTuple):
         before, after = (self.window - 1) // 2, self.window // 2
         total = self.blocks * self.block
         x = _pad(x, axis, before, total + self.block - self.length)
-        parts = ((0, before), (before, self.block), (before + self.block, after))
-        parts = [
-            _take(
-                _split(_take(x, axis, start, total), axis, self.block), axis + 1, 0, n
-            )
-            for start, n in parts
-        ]
+
+        def part(start, length):
+            blocks = _split(_take(x, axis, start, total), axis, self.block)
+            return _take(blocks, axis + 1, 0, length)
+
+        own = part(before, self.block)
+        parts = [part(0, before), own, part(before + self.block, after)]
         return ops.concatenate(parts, axis=axis + 1)
 
     def terms(self, q, table, axis):
@@ -126,11 +126,10 @@ def attend_to_patches(q, k, v, tables):
         for length, table in zip(size, tables, strict=True)
     )
     keys, values = (_patches(x, axes) for x in (k, v))  # (B, H, W, K, K, N, D)
+    by_row = ops.einsum("bhwnd,yd->bhwny", q[..., :half], tables[0])
+    by_column = ops.einsum("bhwnd,xd->bhwnx", q[..., half:], tables[1])
     logits = ops.einsum("bhwnd,bhwyxnd->bhwnyx", q, keys)
-    logits = logits + ops.einsum("bhwnd,yd->bhwny", q[..., :half], tables[0])[..., None]
-    logits = (
-        logits + ops.einsum("bhwnd,xd->bhwnx", q[..., half:], tables[1])[..., None, :]
-    )
+    logits = logits + by_row[..., None] + by_column[..., None, :]
     inside = _patches(ops.ones((1, *size, 1, 1), q.dtype), axes)[..., 0, 0]
     logits = logits + HIDDEN * (1 - inside[:, :, :, None])
     shape = ops.shape(logits)
