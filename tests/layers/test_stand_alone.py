@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from aa_keras import counting
 from aa_keras.layers import StandAloneAttention2D
 from tests import reference
 
@@ -133,6 +134,16 @@ def test_mixed_precision(policy):
     np.testing.assert_allclose(
         tf.cast(y, "float32"), expected(layer, x), atol=tolerance
     )
+
+
+def test_counts():
+    """The formulas of the paper, by hand."""
+    inputs = keras.Input((14, 14, 64))
+    layer = StandAloneAttention2D(64, kernel_size=7, strides=2)
+    counts = counting.count(keras.Model(inputs, layer(inputs)))
+    assert counts.params == 3 * 64 * 64 + 2 * 7 * 4
+    products = 196 * (3 * 64 * 64 + 49 * (64 + 64))
+    assert counts.gflops == pytest.approx(2e-9 * (products + 196 * 14 * 32))
 
 
 @pytest.mark.parametrize(
