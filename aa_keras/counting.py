@@ -25,6 +25,7 @@ from aa_keras.keras_internals import run_through_graph
 from aa_keras.layers import BAM, CBAM, GALA, SqueezeExcite
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
+from aa_keras.layers.stand_alone import StandAloneAttention2D
 
 
 class Counts(NamedTuple):
@@ -163,6 +164,17 @@ class _Projecting(keras.Operation):
         projections = self.layer.project(x)
         self.size = projections.size  # ints, of which JAX would return tensors
         return projections
+
+
+@multiply_adds.register(StandAloneAttention2D)
+def _(layer, input_shape, output_shape):
+    # Before its average pooling. Windows at borders count in full, as convolutions do.
+    positions = math.prod(_spatial(input_shape, layer.data_format))
+    return MultiplyAdds(
+        projection=positions * _kernel(layer.qkv),
+        attention=positions * math.prod(layer.kernel_size) * 2 * layer.filters,
+        relative=positions * sum(layer.kernel_size) * layer.filters // 2,
+    )
 
 
 @multiply_adds.register(SqueezeExcite)

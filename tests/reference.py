@@ -199,3 +199,43 @@ def augmented_conv(
         )
         output = np.concatenate([convolved, output], axis=-1)
     return output, scores
+
+
+def stand_alone_attention(x, kernel, rows, columns, num_heads, strides):
+    """Attention over windows, Ramachandran et al. 2019, equations 2 and 3.
+
+    `kernel` (channels, 3 F) makes queries, keys and values; `rows` (K, D/2) and
+    `columns` are the embeddings of the offsets, the most negative first. Positions
+    outside of the map are no keys. The output's windows of `strides` are averaged.
+    """
+    q, k, v = np.split(x @ kernel, 3, axis=-1)
+    y = np.zeros_like(v)
+    size, depth = x.shape[1:-1], v.shape[-1] // num_heads
+    for image, head in itertools.product(range(len(x)), range(num_heads)):
+        part = slice(head * depth, (head + 1) * depth)
+        for i in positions(size):
+            logits, values = [], []
+            for a, b in positions((len(rows), len(columns))):
+                j = (
+                    i[0] + a - (len(rows) - 1) // 2,
+                    i[1] + b - (len(columns) - 1) // 2,
+                )
+                if 0 <= j[0] < size[0] and 0 <= j[1] < size[1]:
+                    r = np.concatenate([rows[a], columns[b]])
+                    query = q[(image, *i, part)]
+                    logits.append(query @ k[(image, *j, part)] + query @ r)
+                    values.append(v[(image, *j, part)])
+            weights = np.exp(np.array(logits) - max(logits))
+            y[(image, *i, part)] = weights @ np.array(values) / weights.sum()
+    lengths = [math.ceil(n / s) for n, s in zip(size, strides, strict=True)]
+    pooled = np.zeros((len(x), *lengths, y.shape[-1]))
+    for o in positions(lengths):
+        # A "same" window: what is missing lies half before the map, the rest behind.
+        starts = [
+            o[a] * s - (lengths[a] * s - size[a]) // 2 for a, s in enumerate(strides)
+        ]
+        window = tuple(
+            slice(max(b, 0), b + s) for b, s in zip(starts, strides, strict=True)
+        )
+        pooled[(slice(None), *o)] = y[(slice(None), *window)].mean(axis=(1, 2))
+    return pooled

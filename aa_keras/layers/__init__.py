@@ -13,6 +13,7 @@ from aa_keras.layers.inspection import (
     use_implementation,
 )
 from aa_keras.layers.self_attention import Projections, SelfAttention1D, SelfAttention2D
+from aa_keras.layers.stand_alone import StandAloneAttention2D
 from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "AugmentedConv1D",
     "SelfAttention2D",
     "SelfAttention1D",
+    "StandAloneAttention2D",
     "attention_depths",
     "default_depths",
     "attention_layers",

@@ -52,10 +52,10 @@ def fit_table(table, length, on_larger="raise"):
     return ops.cast(matrix, table.dtype) @ table
 
 
-def pool(x, strides, mask=None):
-    """Averages "same" windows of `2 * stride - 1` cells with the given strides.
+def pool(x, strides, mask=None, windows=None):
+    """Averages "same" windows with the given strides.
 
-    Windows are centred where those of a "same" convolution with an odd kernel are.
+    Windows are centred where those of a "same" convolution with such a kernel are.
     Border windows average the cells that exist, on every backend: torch repeats the
     border cells where Keras' own "same" padding is uneven.
 
@@ -63,13 +63,14 @@ def pool(x, strides, mask=None):
         x: tensor (B, *size, C).
         strides: sequence of ints.
         mask: tensor (B, *size, 1) of zeros, for cells that do not count, and ones.
+        windows: sequence of ints. Defaults to `2 * stride - 1` cells.
 
     Returns:
         Tensor (B, *ceil(size / strides), C). With a mask the pair of it and the share
         of the cells that count, 0 where there are none.
     """
     size = ops.shape(x)[1:-1]
-    windows = tuple(2 * stride - 1 for stride in strides)
+    windows = windows or tuple(2 * stride - 1 for stride in strides)
     padding = [(0, 0), (0, 0)]
     padding[1:1] = [
         _same_padding(length, window, stride)
