@@ -21,6 +21,30 @@ def sublayers(layer, recursive=False) -> list:
     return layer._flatten_layers(include_self=False, recursive=recursive)
 
 
+def producers(layer) -> list:
+    """Returns the operations whose outputs a layer was called on, of all its calls.
+
+    `layer.input` is public, but not what it comes from, and fails for several calls.
+    """
+    return [producer(x) for node in layer._inbound_nodes for x in node.input_tensors]
+
+
+def producer(tensor):
+    """Returns the operation that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
+def call_shapes(layer) -> list[tuple]:
+    """Returns `(input_shape, output_shape)` of each call of a layer in a graph.
+
+    `layer.output` fails for a layer that is called several times.
+    """
+    return [
+        (node.input_tensors[0].shape, node.outputs[0].shape)
+        for node in layer._inbound_nodes
+    ]
+
+
 def run_through_graph(model, inputs, call):
     """Evaluates a model's graph with `call(operation)` in place of each operation.
 

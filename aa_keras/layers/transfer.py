@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from aa_keras.keras_internals import producers, sublayers
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.inspection import attention_layers
@@ -93,6 +94,9 @@ def copy_weights(source, target) -> None:
     """
     for weight, value in _matched(source, target):
         weight.assign(value)
+    for layer in sublayers(target, recursive=True):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with constants made of its weights
 
 
 def _matched(source, target):
@@ -104,19 +108,16 @@ def _matched(source, target):
     if counts[0] == counts[1] or not isinstance(target, graphs):
         return _same_weights(source, target)
     _refuse_unequal("layers", source, target, source.layers, target.layers)
-    pairs, augmented = [], None
-    kept = {}  # channels of the convolution by the output of an augmented one
+    pairs = []
+    kept = {}  # channels of the convolution by the augmented one
     for old, new in zip(source.layers, target.layers, strict=True):
         matched = _matched(old, new)
         if isinstance(new, keras.layers.BatchNormalization):
-            count = kept.get(id(new.input))
-            if isinstance(target, keras.Sequential) and augmented is not None:
-                count = augmented.filters - augmented.attention.value_depth
+            before = {kept.get(id(operation)) for operation in producers(new)}
+            count = before.pop() if len(before) == 1 else None
             matched = [(w, _replace_first(w, value, count)) for w, value in matched]
-        augmented = None
         if isinstance(new, AugmentedConv) and not isinstance(old, AugmentedConv):
-            augmented = new
-            kept[id(new.output)] = new.filters - new.attention.value_depth
+            kept[id(new)] = new.convolution.filters if new.convolution else 0
         pairs += matched
     return pairs
 
