@@ -4,8 +4,10 @@ Keras may change these in any release. tests/test_keras_internals.py fails when 
 Layers and models name no backend; what differs between backends is here too.
 """
 
+import contextlib
 import functools
 import io
+import warnings
 import weakref
 
 import keras
@@ -97,6 +99,35 @@ def serialize_weights(model) -> bytes:
     )
     store.close()
     return file.getvalue()
+
+
+def load_fitting_weights(model, path) -> list:
+    """Loads a weights file into the layers that it fits; returns all weights of them.
+
+    `model.load_weights(path, skip_mismatch=True)` says which layers it left out in a
+    warning alone. It would also load the state of the optimizer.
+    """
+    failed: set[int] = set()
+    store = saving_lib.H5IOStore(path, mode="r")
+    with contextlib.closing(store), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of groups that the file has not
+        saving_lib._load_state(
+            model,
+            weights_store=store,
+            assets_store=None,
+            inner_path="",
+            skip_mismatch=True,
+            visited_saveables={id(getattr(model, "optimizer", None))},
+            failed_saveables=failed,
+            error_msgs={},
+        )
+    left_out = {
+        id(weight)
+        for layer in sublayers(model, recursive=True)
+        if id(layer) in failed
+        for weight in (*layer._trainable_variables, *layer._non_trainable_variables)
+    }
+    return [weight for weight in model.weights if id(weight) not in left_out]
 
 
 def custom_gradient(function, gradient, options):

@@ -99,7 +99,7 @@ def nested():
     )
     x = layers.DepthwiseConv2D(3, padding="same", name="depthwise")(x)
     x = layers.Conv2D(10, 3, groups=2, padding="same", name="grouped")(x)
-    outputs = layers.Dense(5)(layers.GlobalAveragePooling2D()(x))
+    outputs = layers.Dense(5, name="dense")(layers.GlobalAveragePooling2D()(x))
     body.trainable = False
     body.get_layer("dilated").trainable = True
     return moved(keras.Model({"image": image, "other": other}, outputs, name="whole"))
