@@ -188,6 +188,26 @@ def test_the_first_step_moves_the_scale_and_the_second_the_attention():
     assert min(attention) > 0
 
 
+@pytest.mark.parametrize("value_depth", [4, 8])
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_what_an_added_attention_computes(padding, value_depth):
+    """The sum of Keras' convolution and the scaled attention, then the activation."""
+    options = {"padding": padding, "strides": 2}
+    depths = {"num_heads": 2, "key_depth": 6, "value_depth": value_depth}
+    layer = AddedAttentionConv2D(8, 3, activation="tanh", **options, **depths)
+    x = draw((2, 9, 7, 3))
+    layer(x)
+    layer.scale.assign(draw((value_depth,), 1))
+    convolution = layers.Conv2D(8, 3, **options)
+    convolution.build(x.shape)
+    convolution.set_weights(layer.convolution.get_weights())
+    expected = np.array(convolution(x))
+    attended = x if padding == "same" else x[:, 1:-1, 1:-1]
+    scaled = np.array(layer.attention(attended)) * draw((value_depth,), 1)
+    expected[..., 8 - value_depth :] += scaled
+    np.testing.assert_allclose(layer(x), np.tanh(expected), atol=1e-6)
+
+
 @pytest.mark.parametrize("policy", ["mixed_float16", "float64"])
 def test_the_policy_of_a_layer(policy):
     convolution = layers.Conv2D(8, 3, dtype=policy, name="convolution")
