@@ -1,6 +1,7 @@
 """Training that starts from a trained network: its weights, frozen layers, rates."""
 
 import fnmatch
+import hashlib
 from pathlib import Path
 
 import keras
@@ -46,7 +47,7 @@ def _layers(parent, path):
         yield from _layers(layer, inner)
 
 
-def start(model, options, average, factors, report) -> None:
+def start(model, options, average, factors, report) -> str:
     """Prepares a new run with `initial_weights`, which no resumed one reads again.
 
     Args:
@@ -55,11 +56,18 @@ def start(model, options, average, factors, report) -> None:
         average: the `Average` of its weights.
         factors: its `UpdateFactors` or None.
         report: callable, called with a line for the console.
+
+    Returns:
+        The SHA-256 of the file: its content may change under its name.
     """
     kept = load_initial_weights(model, options.initial_weights, report)
     average.start()
     if factors:
         factors.assign(kept, options.kept_learning_rate_factor)
+    path = Path(options.initial_weights)
+    path = WorkDir(path).model if path.is_dir() else path
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load_initial_weights(model, path, report=print) -> list[keras.Variable]:

@@ -133,7 +133,8 @@ def _train_task(task, workdir, strategy, report):
     if chief:
         run_state.restore(model, report, inside_epochs=inside_epochs)
         if options.initial_weights and not (run_state.history or run_state.step):
-            fine_tuning.start(model, options, average, factors, report)
+            checksum = fine_tuning.start(model, options, average, factors, report)
+            run_state.process["initial_weights_sha256"] = checksum
         check_rest(plan, run_state.step, model.steps_per_execution)
         workdir.write_config(experiment)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))

@@ -1,5 +1,7 @@
 """Runs that start from trained weights: what they take, and what they train."""
 
+import hashlib
+import json
 import shutil
 
 import keras
@@ -182,9 +184,14 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(trained, tmp_path):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     assert "weights come from" in processes.run(whole, settings)
     processes.run(parts, settings | {"train.epochs": "1"})
+    checksum = hashlib.sha256((initial / "model.keras").read_bytes()).hexdigest()
     shutil.rmtree(initial)
     assert "resuming after epoch 1" in processes.run(parts, settings)
     processes.assert_identical(whole, parts, epochs=2)
+    result = json.loads((parts / "result.json").read_text())
+    first, second = result["processes"]
+    assert first["initial_weights_sha256"] == checksum
+    assert "initial_weights_sha256" not in second
     start, end = trained[1], keras.saving.load_model(whole / "model.keras")
     differing = {
         new.name
