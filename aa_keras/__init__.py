@@ -3,8 +3,8 @@
 Reference: Bello, Zoph, Vaswani, Shlens, Le, "Attention Augmented Convolutional
 Networks", ICCV 2019, https://arxiv.org/abs/1904.09925.
 
-Importing the package is light: subpackages and `AugmentedConv2D` are resolved on
-first use, so that the command line answers before TensorFlow is loaded.
+Importing the package is light: all names are resolved on first use, so that the command
+line answers before TensorFlow is loaded.
 """
 
 import importlib
@@ -27,18 +27,24 @@ if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
         workdir,
     )
     from aa_keras.layers import AugmentedConv2D, attention_depths
+    from aa_keras.models import augment
 
 try:
     __version__ = version("aa-keras")
 except PackageNotFoundError:  # a source tree that was never installed
     __version__ = "0+unknown"
 
-_NAMES = {"AugmentedConv2D": "layers", "attention_depths": "layers"}
+_NAMES = {
+    "AugmentedConv2D": "layers",
+    "attention_depths": "layers",
+    "augment": "models",
+}
 
 __all__ = [
     "__version__",
     "AugmentedConv2D",
     "attention_depths",
+    "augment",
     "checkpoints",
     "config",
     "counting",

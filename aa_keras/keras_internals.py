@@ -4,8 +4,10 @@ Keras may change these in any release. tests/test_keras_internals.py fails when 
 Layers and models name no backend; what differs between backends is here too.
 """
 
+import contextlib
 import functools
 import io
+import warnings
 import weakref
 
 import keras
@@ -19,6 +21,30 @@ def sublayers(layer, recursive=False) -> list:
     `Model.layers` is public. A layer that contains layers has no counterpart.
     """
     return layer._flatten_layers(include_self=False, recursive=recursive)
+
+
+def producers(layer) -> list:
+    """Returns the operations whose outputs a layer was called on, of all its calls.
+
+    `layer.input` is public, but not what it comes from, and fails for several calls.
+    """
+    return [producer(x) for node in layer._inbound_nodes for x in node.input_tensors]
+
+
+def producer(tensor):
+    """Returns the operation that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
+def call_shapes(layer) -> list[tuple]:
+    """Returns `(input_shape, output_shape)` of each call of a layer in a graph.
+
+    `layer.output` fails for a layer that is called several times.
+    """
+    return [
+        (node.input_tensors[0].shape, node.outputs[0].shape)
+        for node in layer._inbound_nodes
+    ]
 
 
 def run_through_graph(model, inputs, call):
@@ -73,6 +99,35 @@ def serialize_weights(model) -> bytes:
     )
     store.close()
     return file.getvalue()
+
+
+def load_fitting_weights(model, path) -> list:
+    """Loads a weights file into the layers that it fits; returns all weights of them.
+
+    `model.load_weights(path, skip_mismatch=True)` says which layers it left out in a
+    warning alone. It would also load the state of the optimizer.
+    """
+    failed: set[int] = set()
+    store = saving_lib.H5IOStore(path, mode="r")
+    with contextlib.closing(store), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of groups that the file has not
+        saving_lib._load_state(
+            model,
+            weights_store=store,
+            assets_store=None,
+            inner_path="",
+            skip_mismatch=True,
+            visited_saveables={id(getattr(model, "optimizer", None))},
+            failed_saveables=failed,
+            error_msgs={},
+        )
+    left_out = {
+        id(weight)
+        for layer in sublayers(model, recursive=True)
+        if id(layer) in failed
+        for weight in (*layer._trainable_variables, *layer._non_trainable_variables)
+    }
+    return [weight for weight in model.weights if id(weight) not in left_out]
 
 
 def custom_gradient(function, gradient, options):

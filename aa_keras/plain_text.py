@@ -1,6 +1,7 @@
 """Names from outside, such as those of files and classes, made safe to print."""
 
 import unicodedata
+from collections.abc import Iterable
 
 # Controls, signs of direction, half characters of names that are no UTF-8, and the
 # ends of lines and paragraphs.
@@ -23,6 +24,20 @@ def printable(text: object) -> str:
         else character
         for character in text
     )
+
+
+def as_table(rows: Iterable[dict[str, str]]) -> list[str]:
+    """Returns the lines of a table for the terminal."""
+    rows = list(rows)
+    if not rows:
+        return []
+    rows = [dict(zip(rows[0], rows[0], strict=True)), *rows]
+    cells = [{key: printable(value) for key, value in row.items()} for row in rows]
+    widths = {key: max(len(row[key]) for row in cells) for key in rows[0]}
+    return [
+        "  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip()
+        for row in cells
+    ]
 
 
 def _code(character):

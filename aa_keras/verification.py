@@ -1,12 +1,10 @@
 """`check`: counts, decodes and verifies data or a work directory in advance."""
 
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from aa_keras import checkpoints, config
 from aa_keras.data.full_reading import read_image_folder, read_set
-from aa_keras.plain_text import printable
 from aa_keras.workdir import WorkDir
 
 SET_DEPTH = 4  # DATA_DIR/name/config/version/dataset_info.json, or less
@@ -38,20 +36,6 @@ def verify(path) -> tuple[list[dict[str, str]], list[str]]:
             f"{path}: no work directory, no data_dir of tensorflow-datasets, and as an "
             f"image folder: {error}"
         ) from error
-
-
-def as_table(rows: Iterable[dict[str, str]]) -> list[str]:
-    """Returns the lines of a table for the terminal."""
-    rows = list(rows)
-    if not rows:
-        return []
-    rows = [dict(zip(rows[0], rows[0], strict=True)), *rows]
-    cells = [{key: printable(value) for key, value in row.items()} for row in rows]
-    widths = {key: max(len(row[key]) for row in cells) for key in rows[0]}
-    return [
-        "  ".join(row[key].ljust(width) for key, width in widths.items()).rstrip()
-        for row in cells
-    ]
 
 
 def _find_sets(path):

@@ -38,6 +38,12 @@ def multiply_adds_of(layer, input_shape):
         # "valid" padding, 7 x 5 outputs; in two groups of 3 input channels
         (lambda: layers.Conv2D(8, 3, groups=2), (1, 9, 7, 6), 7 * 5 * 3 * 3 * 3 * 8),
         (lambda: layers.DepthwiseConv2D(5, padding="same"), (1, 9, 7, 6), 63 * 25 * 6),
+        # 5 x 3 outputs; 3 x 3 for each channel, then 6 -> 8
+        (
+            lambda: layers.SeparableConv2D(8, 3, strides=(1, 2)),
+            (1, 7, 7, 6),
+            5 * 3 * (9 * 6 + 6 * 8),
+        ),
         (lambda: layers.Dense(11), (1, 6), 6 * 11),
         (lambda: layers.Dense(11), (1, 9, 6), 9 * 6 * 11),
         (lambda: layers.BatchNormalization(), (1, 9, 7, 6), 0),

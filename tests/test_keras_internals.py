@@ -22,10 +22,14 @@ class Pair(keras.layers.Layer):
         return self.rest[0](self.first(x))
 
 
+def build(units):
+    pair = Pair()
+    return keras.Sequential([keras.Input((4,)), pair, keras.layers.Dense(units)])
+
+
 @pytest.fixture
 def model():
-    pair = Pair()
-    return keras.Sequential([keras.Input((4,)), pair, keras.layers.Dense(1)])
+    return build(1)
 
 
 def test_sublayers_are_in_order(model):
@@ -50,6 +54,35 @@ def test_a_graph_runs_with_other_operations(model):
         output = keras_internals.run_through_graph(one, [x], call)
         np.testing.assert_allclose(np.asarray(output).reshape(2, 1), model(x))
         assert seen[-2:] == model.layers
+
+
+def test_calls_of_a_shared_layer_and_what_comes_before():
+    small, large = keras.Input((4, 4, 3)), keras.Input((6, 5, 3))
+    first, shared = keras.layers.ReLU(), keras.layers.Conv2D(2, 3)
+    outputs = [shared(first(small)), shared(large)]
+    assert keras_internals.call_shapes(shared) == [
+        ((None, 4, 4, 3), (None, 2, 2, 2)),
+        ((None, 6, 5, 3), (None, 4, 3, 2)),
+    ]
+    image = keras_internals.producer(large)
+    assert isinstance(image, keras.layers.InputLayer)
+    assert keras_internals.producers(shared) == [first, image]
+    assert keras_internals.producer(outputs[0]) is shared
+
+
+def test_fitting_weights_are_those_of_layers_that_fit(model, tmp_path):
+    model.compile("adam")
+    other = build(5)
+    other.save_weights(tmp_path / "other.weights.h5")
+    last = [np.copy(weight) for weight in model.layers[-1].weights]
+    path = tmp_path / "other.weights.h5"
+    fitting = keras_internals.load_fitting_weights(model, path)
+    pair = model.layers[0]
+    assert list(map(id, fitting)) == list(map(id, pair.weights))
+    for ours, theirs in zip(pair.weights, other.layers[0].weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for now, before in zip(model.layers[-1].weights, last, strict=True):
+        np.testing.assert_array_equal(now, before)
 
 
 def test_metrics_are_made_before_the_first_step(model):

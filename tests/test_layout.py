@@ -16,15 +16,15 @@ ARROWS = {
     "layers": {"keras_internals"},
     "data": {"keras_internals", "plain_text"},
     "checkpoints": {"keras_internals", "whole_writes"},
-    "counting": {"keras_internals", "layers"},
+    "counting": {"keras_internals", "layers", "plain_text"},
     "memory": {"counting", "layers"},
     "visualization": {"layers"},
-    "models": {"docstrings", "layers", "options"},
+    "models": {"docstrings", "keras_internals", "layers", "options"},
     "config": {"docstrings", "models", "options"},
     "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
     "sweep": {"config", "workdir"},
-    "verification": {"checkpoints", "config", "data", "plain_text", "workdir"},
+    "verification": {"checkpoints", "config", "data", "workdir"},
     "training": {
         "checkpoints",
         "config",
@@ -125,7 +125,7 @@ def test_no_module_hides_a_function_that_is_imported_late():
 
 
 def test_layers_and_models_run_on_every_backend_of_keras():
-    for part in ("layers", "models", "counting.py"):
+    for part in ("layers", "models", "counting"):
         path = PACKAGE / part
         for file in path.rglob("*.py") if path.is_dir() else [path]:
             text = file.read_text()

@@ -24,7 +24,7 @@ from aa_keras.cli.noise import quiet_import, silenced
 from aa_keras.cli.requirements import extras_of, facts_extras, require
 from aa_keras.config import reference, shipped
 from aa_keras.export.formats import FORMATS
-from aa_keras.plain_text import printable
+from aa_keras.plain_text import as_table, printable
 from aa_keras.workdir import WorkDir
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
@@ -137,7 +137,7 @@ def check(path):
     with quiet_import():
         from aa_keras import verification
     rows, damage = verification.verify(path)
-    for line in (*verification.as_table(rows), *damage):
+    for line in (*as_table(rows), *damage):
         say(line)
     sys.exit(1 if damage else 0)
 

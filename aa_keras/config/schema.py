@@ -239,6 +239,12 @@ class Train(Section):
         jit_compile: bool, whether XLA compiles the step. Left out, Keras chooses.
         mixed_precision: string, the type in which the network computes. Left out, it is
             float32.
+        initial_weights: string, the weights to start from: the work directory of a
+            finished run, a `.keras` or a `.weights.h5` file. Weights of other shapes
+            stay as they are, such as those of the classifier. Only a new run reads it.
+        freeze: list of string, patterns of the names of layers that are not trained.
+        kept_learning_rate_factor: float, by which the learning rate of the weights that
+            `initial_weights` gave is multiplied. It needs TensorFlow and one device.
         label_smoothing: float, the share of each label that goes to all classes.
         ema: float, the decay of the moving average of the weights, which the run ends
             with. Left out, there is none.
@@ -267,6 +273,9 @@ class Train(Section):
     deterministic: bool = False
     jit_compile: bool | None = None
     mixed_precision: Literal["float16", "bfloat16"] | None = None
+    initial_weights: str | None = None
+    freeze: list[str] = Field(default=[])
+    kept_learning_rate_factor: Share | None = None
     label_smoothing: Rate = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
@@ -278,6 +287,15 @@ class Train(Section):
     attention_maps_every: NonNegative = 0
     measure: list[str] | None = None
     measure_every: NonNegative = 0
+
+    @pydantic.model_validator(mode="after")
+    def _kept_weights(self):
+        if self.kept_learning_rate_factor is not None:
+            if self.initial_weights is None:
+                raise refusal("kept_learning_rate_factor beside initial_weights alone")
+            if self.distribution != "none":
+                raise refusal("kept_learning_rate_factor with distribution: none alone")
+        return self
 
 
 class Experiment(Section):

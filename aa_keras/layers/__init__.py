@@ -1,5 +1,6 @@
 """Keras layers of attention-augmented networks; importing this registers them."""
 
+from aa_keras.layers.added_attention import AddedAttentionConv2D
 from aa_keras.layers.augmented_conv import AugmentedConv1D, AugmentedConv2D
 from aa_keras.layers.compared.bam import BAM
 from aa_keras.layers.compared.cbam import CBAM
@@ -19,6 +20,7 @@ from aa_keras.layers.transfer import copy_weights, resize_relative_embeddings
 __all__ = [
     "AugmentedConv2D",
     "AugmentedConv1D",
+    "AddedAttentionConv2D",
     "SelfAttention2D",
     "SelfAttention1D",
     "StandAloneAttention2D",

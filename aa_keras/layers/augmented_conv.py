@@ -103,9 +103,9 @@ class AugmentedConv(keras.layers.Layer):
                 "output channels of the whole layer"
             )
         self.convolution = None
-        if value_depth < filters:
+        if self._convolved:
             self.convolution = self.attention.build_convolution(
-                filters - value_depth,
+                self._convolved,
                 self.kernel_size,
                 strides=self.strides,
                 padding=self.padding,
@@ -130,11 +130,19 @@ class AugmentedConv(keras.layers.Layer):
         )
         outputs, scores = result if return_attention_scores else (result, None)
         if self.convolution is not None:
-            outputs = ops.concatenate([self.convolution(x), outputs], axis=-1)
+            outputs = self._join(self.convolution(x), outputs)
         outputs = self.activation(outputs)
         if self.data_format == "channels_first":
             outputs = ops.moveaxis(outputs, -1, 1)
         return (outputs, scores) if return_attention_scores else outputs
+
+    @property
+    def _convolved(self):
+        """The output channels of the convolution."""
+        return self.filters - self.attention.value_depth
+
+    def _join(self, convolved, attended):
+        return ops.concatenate([convolved, attended], axis=-1)
 
     def _crop(self, x):
         """Cuts off the border that a "valid" convolution's outputs do not lie on."""

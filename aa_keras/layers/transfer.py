@@ -3,6 +3,7 @@
 import keras
 from keras import ops
 
+from aa_keras.keras_internals import producers, sublayers
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.inspection import attention_layers
@@ -64,10 +65,10 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
     return resized
 
 
-def copy_weights(source, target) -> None:
+def copy_weights(source, target, skip_mismatch=False) -> list[keras.Variable]:
     """Copies the weights of a model into a larger, smaller or augmented one.
 
-    The models have the same layers in the same order, apart from two differences:
+    The models have the same layers in the same order, apart from these differences:
 
     - Their input sizes may differ. Relative embeddings are resized as in
       `resize_relative_embeddings`.
@@ -76,11 +77,19 @@ def copy_weights(source, target) -> None:
       The weights of the attention stay as they are, and so do its channels in a batch
       normalisation that directly follows, in which those of the convolution are
       copied. With a gamma of 0 for the attention (`normalization_scale` of the
-      networks) `target` then starts as `source` without the replaced filters.
+      networks) `target` then starts as `source` without the replaced filters. An
+      `AddedAttentionConv2D` keeps all filters.
+    - With `skip_mismatch`, weights may have other shapes, such as those of a classifier
+      of other classes. They stay as they are.
 
     Args:
         source: built `keras.Model` or layer.
         target: built `keras.Model` or layer.
+        skip_mismatch: bool, whether weights of other shapes are left out. Defaults to
+            `False`.
+
+    Returns:
+        The weights of `target` that have got values of `source`.
 
     Raises:
         ValueError: if the weights do not correspond; `target` is then unchanged.
@@ -89,14 +98,27 @@ def copy_weights(source, target) -> None:
 
     >>> plain = aa_keras.models.ResNet50(weights="plain.weights.h5")
     >>> augmented = aa_keras.models.AAResNet50(attention={"normalization_scale": 0.0})
-    >>> copy_weights(plain, augmented)
+    >>> copied = copy_weights(plain, augmented)
     """
-    for weight, value in _matched(source, target):
+    copied = []
+    for name, weight, value in _matched(source, target):
+        if value.shape == weight.shape:
+            copied.append((weight, value))
+        elif not skip_mismatch:
+            raise ValueError(
+                f"target must have the weights of source; received {weight.path} of "
+                f"shape {tuple(weight.shape)} for {name} of shape {tuple(value.shape)}"
+            )
+    for weight, value in copied:
         weight.assign(value)
+    for layer in sublayers(target, recursive=True):
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with constants made of its weights
+    return [weight for weight, _ in copied]
 
 
 def _matched(source, target):
-    """Pairs of a weight of `target` and its new value."""
+    """Triples `(name of the source, weight of the target, new value)`."""
     if isinstance(target, AugmentedConv) and not isinstance(source, AugmentedConv):
         return _kept_filters(source, target)
     graphs = (keras.Sequential, keras.Function)
@@ -104,21 +126,21 @@ def _matched(source, target):
     if counts[0] == counts[1] or not isinstance(target, graphs):
         return _same_weights(source, target)
     _refuse_unequal("layers", source, target, source.layers, target.layers)
-    pairs, augmented = [], None
-    kept = {}  # channels of the convolution by the output of an augmented one
+    triples = []
+    kept = {}  # channels of the convolution by the augmented one
     for old, new in zip(source.layers, target.layers, strict=True):
         matched = _matched(old, new)
         if isinstance(new, keras.layers.BatchNormalization):
-            count = kept.get(id(new.input))
-            if isinstance(target, keras.Sequential) and augmented is not None:
-                count = augmented.filters - augmented.attention.value_depth
-            matched = [(w, _replace_first(w, value, count)) for w, value in matched]
-        augmented = None
+            before = {kept.get(id(operation)) for operation in producers(new)}
+            count = before.pop() if len(before) == 1 else None
+            matched = [
+                (name, weight, _replace_first(weight, value, count))
+                for name, weight, value in matched
+            ]
         if isinstance(new, AugmentedConv) and not isinstance(old, AugmentedConv):
-            augmented = new
-            kept[id(new.output)] = new.filters - new.attention.value_depth
-        pairs += matched
-    return pairs
+            kept[id(new)] = new.convolution.filters if new.convolution else 0
+        triples += matched
+    return triples
 
 
 def _replace_first(weight, value, count):
@@ -129,7 +151,7 @@ def _replace_first(weight, value, count):
 
 
 def _kept_filters(source, target):
-    """Pairs for the convolution of an augmented one, the first filters of `source`."""
+    """Triples for the convolution of an augmented one: the first filters."""
     if getattr(source, "filters", None) != target.filters:
         raise ValueError(
             f"target must have the filters of source; received {target.filters} in "
@@ -141,29 +163,20 @@ def _kept_filters(source, target):
     cut = [old.value[..., :kept] for old in source.weights]
     _refuse_unequal("weights", source, target, cut, target.convolution.weights)
     return [
-        _checked(source.name, new, value)
+        (source.name, new, value)
         for new, value in zip(target.convolution.weights, cut, strict=True)
     ]
 
 
 def _same_weights(source, target):
     _refuse_unequal("weights", source, target, source.weights, target.weights)
-    pairs = []
+    triples = []
     for old, new in zip(source.weights, target.weights, strict=True):
         value = old.value
         if old.name.startswith("relative_") and old.name == new.name:
             value = fit_table(value, (new.shape[0] + 1) // 2, on_larger="resize")
-        pairs.append(_checked(old.path, new, value))
-    return pairs
-
-
-def _checked(name, weight, value):
-    if value.shape != weight.shape:
-        raise ValueError(
-            f"target must have the weights of source; received {weight.path} of shape "
-            f"{tuple(weight.shape)} for {name} of shape {tuple(value.shape)}"
-        )
-    return weight, value
+        triples.append((old.path, new, value))
+    return triples
 
 
 def _refuse_unequal(what, source, target, first, second):

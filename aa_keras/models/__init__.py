@@ -11,6 +11,7 @@ from aa_keras.models.networks import *  # noqa: F403
 from aa_keras.models.registry import *  # noqa: F403
 
 if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
+    from aa_keras.models.augmenting import augment
     from aa_keras.models.backbones import feature_maps
     from aa_keras.models.mnasnet import build_mnasnet
     from aa_keras.models.resnet import build_resnet
@@ -19,10 +20,12 @@ if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
     from aa_keras.models.wide_resnet import build_wide_resnet
 
 _MODULES = {f"build_{name}": f"aa_keras.models.{name}" for name in registry.FAMILIES}
+_MODULES["augment"] = "aa_keras.models.augmenting"
 _MODULES["feature_maps"] = "aa_keras.models.backbones"
 
 __all__ = [*registry.__all__, *networks.__all__]
 __all__ += [
+    "augment",
     "build_resnet",
     "build_wide_resnet",
     "build_mnasnet",

@@ -40,6 +40,10 @@ class Average:
             self._optimizer.add_variable_from_reference(variable, name="average")
             for variable in self._variables
         ]
+        self.start()
+
+    def start(self) -> None:
+        """Lets the averages start from what the variables are now."""
         for variable, average in zip(self._variables, self._averages, strict=True):
             average.assign(variable.value)
 

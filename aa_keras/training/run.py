@@ -12,6 +12,7 @@ from aa_keras.tasks import find_task
 from aa_keras.training import (
     callbacks,
     distribution,
+    fine_tuning,
     measuring,
     normalization,
     provenance,
@@ -77,7 +78,13 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
 def refuse_other_backend(experiment) -> None:
     """Raises ValueError for options of TensorFlow on another backend of Keras."""
     backend, defaults = keras.backend.backend(), config.Train.model_fields
-    for key in ("distribution", "accumulate_steps", "deterministic", "ema"):
+    for key in (
+        "distribution",
+        "accumulate_steps",
+        "deterministic",
+        "ema",
+        "kept_learning_rate_factor",
+    ):
         value, allowed = getattr(experiment.train, key), defaults[key].default
         if backend != "tensorflow" and value != allowed:
             raise ValueError(
@@ -103,7 +110,8 @@ def _train_task(task, workdir, strategy, report):
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
-        average = compile_model(model, task, plan, strategy)
+        fine_tuning.freeze(model, options.freeze)
+        average, factors = compile_model(model, task, plan, strategy)
     # Elsewhere the state of a step is spread over processes or not in variables.
     inside_epochs = strategy is None and keras.backend.backend() == "tensorflow"
     inside_epochs = inside_epochs and not experiment.smoke
@@ -124,6 +132,9 @@ def _train_task(task, workdir, strategy, report):
         )
     if chief:
         run_state.restore(model, report, inside_epochs=inside_epochs)
+        if options.initial_weights and not (run_state.history or run_state.step):
+            checksum = fine_tuning.start(model, options, average, factors, report)
+            run_state.process["initial_weights_sha256"] = checksum
         check_rest(plan, run_state.step, model.steps_per_execution)
         workdir.write_config(experiment)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
@@ -138,11 +149,11 @@ def _train_task(task, workdir, strategy, report):
     return finish(model, task, plan, workdir, run_state) if chief else None
 
 
-def compile_model(model, task, plan, strategy=None) -> Average:
+def compile_model(model, task, plan, strategy=None):
     """Gives a model the experiment's optimiser, loss, metrics and train step.
 
     Returns:
-        The average of the weights.
+        The `Average` of the weights, and their `UpdateFactors` or None.
     """
     options, batch_size = task.experiment.train, task.experiment.data.batch_size
     optimizer_options = options.optimizer.model_dump()
@@ -165,9 +176,12 @@ def compile_model(model, task, plan, strategy=None) -> Average:
     if strategy and options.batch_norm == "sync":
         normalization.synchronize(model)
     average = Average(model, options.ema)
+    factors = None
+    if options.kept_learning_rate_factor is not None:
+        factors = fine_tuning.UpdateFactors(model)
     parts = options.accumulate_steps
     prepare_steps(model, average, accumulate_steps=parts, strategy=strategy)
-    return average
+    return average, factors
 
 
 def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:

@@ -62,6 +62,10 @@ class MultiplyAdds:
         pairs = zip(dataclasses.astuple(self), dataclasses.astuple(other), strict=True)
         return MultiplyAdds(*map(sum, pairs))
 
+    @property
+    def gflops(self):
+        return 2 * (self.projection + self.attention + self.relative) / 1e9
+
 
 def count(model, input_shape=None) -> Counts:
     """Counts the parameters and the operations of a model.
@@ -80,6 +84,16 @@ def count(model, input_shape=None) -> Counts:
     >>> count(aa_keras.models.AAResNet50()).gflops_paper
     8.33
     """
+    work = multiply_adds(model, image_shape(model, input_shape), None)
+    return Counts(
+        params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
+        gflops_paper=(2 * work.projection + work.attention) / 1e9,
+        gflops=work.gflops,
+    )
+
+
+def image_shape(model, input_shape):
+    """Returns the shape of a batch of one image; the model's where none is given."""
     if input_shape is None:
         input_shape = model.inputs[0].shape[1:]
     if None in tuple(input_shape):
@@ -87,12 +101,7 @@ def count(model, input_shape=None) -> Counts:
             "input_shape must give all sizes where the model leaves some open; "
             f"received {tuple(input_shape)}"
         )
-    work = multiply_adds(model, (1, *input_shape), None)
-    return Counts(
-        params=sum(math.prod(weight.shape) for weight in model.trainable_weights),
-        gflops_paper=(2 * work.projection + work.attention) / 1e9,
-        gflops=2 * (work.projection + work.attention + work.relative) / 1e9,
-    )
+    return (1, *input_shape)
 
 
 @functools.singledispatch
@@ -123,8 +132,15 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
 def _(layer, input_shape, output_shape):
     # The kernel of a grouped or depthwise convolution is smaller by the groups. Border
     # positions count in full.
-    positions = math.prod(_spatial(output_shape, layer.data_format))
+    positions = math.prod(spatial(output_shape, layer.data_format))
     return MultiplyAdds(projection=_kernel(layer) * positions)
+
+
+@multiply_adds.register(layers.SeparableConv2D)
+def _(layer, input_shape, output_shape):
+    kernels = layer.depthwise_kernel, layer.pointwise_kernel
+    positions = math.prod(spatial(output_shape, layer.data_format))
+    return MultiplyAdds(projection=positions * sum(math.prod(k.shape) for k in kernels))
 
 
 @multiply_adds.register(layers.Dense)
@@ -148,7 +164,7 @@ def _(layer, input_shape, output_shape):
 def _(layer, input_shape, output_shape):
     total = multiply_adds(layer.attention, layer.attention_shape(input_shape), None)
     if layer.convolution is not None:
-        positions = math.prod(_spatial(output_shape, layer.data_format))
+        positions = math.prod(spatial(output_shape, layer.data_format))
         total += MultiplyAdds(projection=positions * _kernel(layer.convolution))
     return total
 
@@ -169,7 +185,7 @@ class _Projecting(keras.Operation):
 @multiply_adds.register(StandAloneAttention2D)
 def _(layer, input_shape, output_shape):
     # Before its average pooling. Windows at borders count in full, as convolutions do.
-    positions = math.prod(_spatial(input_shape, layer.data_format))
+    positions = math.prod(spatial(input_shape, layer.data_format))
     return MultiplyAdds(
         projection=positions * _kernel(layer.qkv),
         attention=positions * math.prod(layer.kernel_size) * 2 * layer.filters,
@@ -251,7 +267,8 @@ def projected(layer, input_shape):
     return projections._replace(size=projecting.size)
 
 
-def _spatial(shape, data_format):
+def spatial(shape, data_format):
+    """Returns the lengths of the axes besides batch and channels."""
     return shape[1:-1] if data_format == "channels_last" else shape[2:]
 
 

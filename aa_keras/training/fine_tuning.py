@@ -1,0 +1,161 @@
+"""Training that starts from a trained network: its weights, frozen layers, rates."""
+
+import fnmatch
+import hashlib
+from pathlib import Path
+
+import keras
+from keras import ops
+
+from aa_keras import keras_internals
+from aa_keras.layers import copy_weights
+from aa_keras.workdir import WorkDir
+
+
+def freeze(model, patterns) -> None:
+    """Freezes the layers whose names match, as `train.freeze` asks.
+
+    Raises:
+        ValueError: if a pattern matches no layer, or nothing is left to train.
+    """
+    paths = dict(_layers(model, ()))
+    for pattern in patterns:
+        matching = [
+            layer
+            for path, layer in paths.items()
+            if any(fnmatch.fnmatchcase(name, pattern) for name in (path, layer.name))
+        ]
+        if not matching:
+            raise ValueError(
+                f"train.freeze: received {pattern!r}, which matches no layer; allowed: "
+                f"patterns of names, as in {', '.join(list(paths)[1:4])}"
+            )
+        for layer in matching:
+            layer.trainable = False
+    if not model.trainable_weights:
+        raise ValueError(
+            f"train.freeze: received {list(patterns)}, which leaves nothing to train; "
+            "allowed: patterns that leave a layer"
+        )
+
+
+def _layers(parent, path):
+    """Yields `(path, layer)` of all layers, those inside of others too."""
+    for layer in keras_internals.sublayers(parent):
+        inner = (*path, layer.name)
+        yield "/".join(inner), layer
+        yield from _layers(layer, inner)
+
+
+def start(model, options, average, factors, report) -> str:
+    """Prepares a new run with `initial_weights`, which no resumed one reads again.
+
+    Args:
+        model: a compiled model.
+        options: the `config.Train` of the run.
+        average: the `Average` of its weights.
+        factors: its `UpdateFactors` or None.
+        report: callable, called with a line for the console.
+
+    Returns:
+        The SHA-256 of the file: its content may change under its name.
+    """
+    kept = load_initial_weights(model, options.initial_weights, report)
+    average.start()
+    if factors:
+        factors.assign(kept, options.kept_learning_rate_factor)
+    path = Path(options.initial_weights)
+    path = WorkDir(path).model if path.is_dir() else path
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
+    """Gives a model the weights of a trained one, as `train.initial_weights` asks.
+
+    Weights of other shapes, such as those of a classifier of other classes, stay as
+    they are. So do those of attention that the trained model has not.
+
+    Args:
+        model: built `keras.Model`.
+        path: the work directory of a finished run, a `.keras` or a `.weights.h5` file.
+        report: callable, called with the line that says what was loaded.
+
+    Returns:
+        The weights that were loaded.
+
+    Raises:
+        ValueError: if the path is none of these, or the networks do not correspond.
+    """
+    try:
+        loaded = _load(model, Path(path))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())[:300]
+        raise ValueError(f"train.initial_weights: {reason}") from error
+    ids = {id(weight) for weight in loaded}
+    new = [weight for weight in model.weights if id(weight) not in ids]
+    if not loaded or len(new) == len(model.weights):
+        raise ValueError(
+            f"train.initial_weights: received {str(path)!r}, which has no weights for "
+            f"{model.name}; allowed: those of the same layers"
+        )
+    report(
+        f"train.initial_weights: {len(loaded)} of {len(model.weights)} weights come "
+        f"from {path}" + (f"; new: {_named(new)}" if new else "")
+    )
+    return loaded
+
+
+def _load(model, path):
+    if path.is_dir():
+        return copy_weights(WorkDir(path).load().model, model, skip_mismatch=True)
+    if not path.is_file():
+        raise ValueError(
+            f"received {str(path)!r}; allowed: the work directory of a finished run, a "
+            ".keras or a .weights.h5 file"
+        )
+    if path.name.endswith(".weights.h5"):
+        return keras_internals.load_fitting_weights(model, path)
+    trained = keras.saving.load_model(path, compile=False)
+    return copy_weights(trained, model, skip_mismatch=True)
+
+
+def _named(weights, most=4):
+    layers = list(dict.fromkeys(weight.path.rpartition("/")[0] for weight in weights))
+    more = len(layers) - most
+    return ", ".join(layers[:most]) + (f" and {more} more layers" if more > 0 else "")
+
+
+class UpdateFactors:
+    """A factor for the updates of each weight: a learning rate of its own.
+
+    It also scales the decay of AdamW. The gradients stay as they are: Adam and RMSProp
+    divide by their size. The factors are variables of the optimizer, so that they are
+    part of each checkpoint, and start at 1.
+
+    Args:
+        model: a compiled model whose optimizer is built.
+    """
+
+    def __init__(self, model):
+        self._weights = model.trainable_variables
+        optimizer = model.optimizer
+        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
+        self._factors = inner.add_variable(
+            (len(self._weights),), initializer="ones", name="update_factors"
+        )
+        self._apply = optimizer.apply
+        optimizer.apply = self._scaled
+
+    def assign(self, weights, factor: float) -> None:
+        """Sets the factor of some weights."""
+        ids = {id(weight) for weight in weights}
+        self._factors.assign([factor if id(w) in ids else 1.0 for w in self._weights])
+
+    def _scaled(self, gradients, trainable_variables=None):
+        before = [ops.copy(weight) for weight in self._weights]
+        self._apply(gradients, trainable_variables)
+        for index, (weight, old) in enumerate(zip(self._weights, before, strict=True)):
+            factor = self._factors[index]
+            scaled = old + factor * (weight - old)
+            weight.assign(ops.where(factor == 1, weight, scaled))  # 1 rounds nothing
