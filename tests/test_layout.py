@@ -126,8 +126,7 @@ def test_no_module_hides_a_function_that_is_imported_late():
 
 def test_layers_and_models_run_on_every_backend_of_keras():
     for part in ("layers", "models", "counting"):
-        path = PACKAGE / part
-        for file in path.rglob("*.py") if path.is_dir() else [path]:
+        for file in (PACKAGE / part).rglob("*.py"):
             text = file.read_text()
             assert "tensorflow" not in text, file
             # It computes products of float64 in float32 on torch; `@` does not.
