@@ -13,10 +13,10 @@ from tests.export.conftest import MOST_BYTES
 
 def ask(url, body=None, chunked=False):
     """The status and the answer, also where the server refuses."""
-    if chunked:  # a request that does not tell its length
-        body = (body[start : start + 4096] for start in range(0, len(body), 4096))
+    # In parts, a request does not tell its length.
+    sent = iter([body[:4096], body[4096:]]) if chunked else body
     try:
-        with urllib.request.urlopen(url, body, timeout=120) as response:
+        with urllib.request.urlopen(url, sent, timeout=120) as response:
             return response.status, json.load(response)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
