@@ -14,6 +14,8 @@ Each ratio has its reference in the same run. Weights are random: they cost the 
 | `tf.function, images` | preprocessing and Keras model in a `tf.function`, on uint8 |
 | `saved_model, images` | signature `serving_default`, on the same |
 | `saved_model, files` | signature `serve_image_bytes`, on the same as PNG |
+
+Then eight clients at once ask `examples/serve.py` about PNG files over the loopback.
 """
 
 import argparse
@@ -26,6 +28,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 from rich.table import Table
+from served_requests import measure_requests
 
 from aa_keras import config, export, training
 from aa_keras.tasks import find_task
@@ -100,6 +103,7 @@ def main():
     default = ROOT / "experiments/quickstart/digits_aa_resnet.yaml"
     parser.add_argument("experiment", nargs="?", default=default)
     parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--requests", type=int, default=30_000, help="to the server")
     options = parser.parse_args()
 
     experiment = config.load(options.experiment)
@@ -118,6 +122,8 @@ def main():
                 model, preprocessing, served, np.stack(images[:batch_size])
             )
             batches[batch_size] = measure(contestants, batch_size)
+        files = [tf.io.encode_png(image).numpy() for image in images]
+        server = measure_requests(folder, files, options.requests)
 
     one = batches[1]
     targets = [
@@ -131,6 +137,7 @@ def main():
     result = {
         "experiment": experiment.name,
         "batches": batches,
+        "server": server,
         "targets": targets,
         "versions": provenance.versions(),
         "git_revision": provenance.git_revision(),
@@ -149,6 +156,8 @@ def show(result):
         table.add_section()
     console = Console()
     console.print(table)
+    for name, value in result["server"].items():
+        console.print(f"server, {name}: {value}")
     for target in result["targets"]:
         reached = target["ratio"] >= target["at_least"]
         console.print(

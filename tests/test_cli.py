@@ -140,8 +140,21 @@ def test_maps(aa_keras, workdir, digits, tmp_path):
     sizes = [Image.open(tmp_path / name).size for name in ("all.png", "one.png")]
     # one query and four heads are wider than high; two queries and one head are not
     assert sizes[0][0] / sizes[0][1] > sizes[1][0] / sizes[1][1]
-    aa_keras("maps", workdir, image, "--out", tmp_path / "page.html")
-    assert "stage1_block1_conv1" in (tmp_path / "page.html").read_text()
+    arguments = ("--overview", "--received", "--opacity", 0.4)
+    aa_keras("maps", workdir, image, "--out", tmp_path / "over.png", *arguments)
+    width, height = Image.open(tmp_path / "over.png").size
+    assert width / height > 1.5  # two layers; the image, mean, maximum and four heads
+    aa_keras("maps", workdir, image.parent, "--out", tmp_path / "page.html")
+    text = (tmp_path / "page.html").read_text()
+    page = json.loads(re.search(r'type="application/json".*?>(.*)</script>', text)[1])
+    assert page["layers"][0]["name"] == "stage1_block1_conv1"
+    done = aa_keras("predict", workdir, image.parent, "--json", "--top", 10)
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for shown, answer in zip(page["images"], answers, strict=True):
+        assert shown["name"] == Path(answer["image"]).name
+        names, scores = shown["prediction"].values()
+        assert names == answer["class_names"]
+        np.testing.assert_allclose(scores, answer["scores"], atol=1e-6)
 
 
 def test_summary(aa_keras, tmp_path):
@@ -375,7 +388,7 @@ MISTAKES = {
     ),
     "no such head": (
         ["maps", "{run}", "{image}", "--out", "{out}.png", "--head", "4"],
-        ["4"],
+        ["received 4; allowed: 0 to 3"],
     ),
     "no pixel": (
         ["maps", "{run}", "{image}", "--out", "{out}.png", "--query", "3"],
@@ -388,6 +401,18 @@ MISTAKES = {
     "two pictures to draw on": (
         ["predict", "{run}", "{image}", "{image}", "--out", "{out}.png"],
         ["--out", "received 2 images; allowed: one"],
+    ),
+    "options of a figure for a page": (
+        ["maps", "{run}", "{image}", "--out", "{out}.html", "--opacity", "0.5"],
+        ["--opacity", "a file that ends in .png"],
+    ),
+    "two pictures in a figure": (
+        ["maps", "{run}", "{image}", "{image}", "--out", "{out}.png"],
+        ["--out", "received 2 images; allowed: one, or an .html"],
+    ),
+    "an overview of one head": (
+        ["maps", "{run}", "{image}", "--out", "{out}.png", "--overview", "--head", "1"],
+        ["--overview", "no --head, and one --query"],
     ),
     "unknown kind of file": (
         ["maps", "{run}", "{image}", "--out", "{out}.jpg"],

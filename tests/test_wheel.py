@@ -105,7 +105,7 @@ def wheel_of(environment):
 def test_the_wheel_contains_what_the_checkout_has(bare):
     with zipfile.ZipFile(wheel_of(bare)) as wheel:
         packed = {name for name in wheel.namelist() if name.startswith("aa_keras/")}
-    kinds = ("*.py", "*.pyi", "*.typed", "*.html", "paper/*.yaml")
+    kinds = ("*.py", "*.pyi", "*.typed", "page.*", "paper/*.yaml")
     files = [file for kind in kinds for file in (ROOT / "aa_keras").rglob(kind)]
     expected = {file.relative_to(ROOT).as_posix() for file in files}
     experiments = (ROOT / "experiments").rglob("*.yaml")

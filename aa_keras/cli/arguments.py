@@ -21,6 +21,20 @@ class Pixel(click.ParamType):
         return y, x
 
 
+class Head(click.ParamType):
+    """A whole number, `mean` or `max`."""
+
+    name = "N|mean|max"
+
+    def convert(self, value, param, context):
+        if isinstance(value, str) and value not in ("mean", "max"):
+            if not value.isdecimal():
+                message = f"received {value!r}; allowed: a number from 0, mean or max"
+                self.fail(message, param, context)
+            return int(value)
+        return value
+
+
 class PicturePath(click.ParamType):
     """The path of a picture file, or of a folder of them, that is there."""
 

@@ -15,6 +15,7 @@ from aa_keras import __version__, config
 from aa_keras.cli.arguments import (
     ClockTime,
     ExperimentFile,
+    Head,
     PicturePath,
     Pixel,
     ends_in,
@@ -205,39 +206,55 @@ def export_(workdir, out, format, attention_layer):
 
 @cli.command()
 @finished_run
-@click.argument("image", metavar="IMAGE", type=PicturePath())
+@click.argument(
+    "images", metavar="IMAGE...", type=PicturePath(), nargs=-1, required=True
+)
 @click.option("--out", required=True, callback=ends_in(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
-@click.option("--head", type=click.IntRange(0), help="Defaults to all heads.")
+@click.option("--head", type=Head(), help="Defaults to all heads.")
 @click.option("--query", "queries", multiple=True, type=Pixel(), help=PIXEL_HELP)
-def maps(workdir, image, out, layer, head, queries):
-    """Draw where the network looks: one row a query pixel, one column a head."""
+@click.option("--received", is_flag=True, help="Draw who looks at the pixel instead.")
+@click.option("--overview", is_flag=True, help="Draw all layers and heads of a pixel.")
+@click.option(
+    "--opacity", type=click.FloatRange(0, 1), help="Lay the maps over the image."
+)
+def maps(workdir, images, out, layer, head, queries, received, overview, opacity):
+    """Draw where the network looks: one row a query pixel, one column a head.
+
+    An .html is a page to explore all layers and heads of the images. An IMAGE may be a
+    folder then. --head, --received, --overview and --opacity are for a .png.
+    """
+    images = [path for image in images for path in pictures_in(image)]
+    as_page = out.lower().endswith(".html")
+    options = {"--head": head is not None, "--received": received}
+    options |= {"--overview": overview, "--opacity": opacity is not None}
+    given = [name for name, is_given in options.items() if is_given]
+    if as_page and given:
+        message = f"received {out!r} and {given[0]}; allowed: a file that ends in .png"
+        raise click.BadParameter(message, param_hint="--out")
+    if not as_page and len(images) > 1:
+        message = f"received {len(images)} images; allowed: one, or an .html"
+        raise click.BadParameter(message, param_hint="--out")
+    if overview and (head is not None or len(queries) > 1):
+        message = "allowed: no --head, and one --query"
+        raise click.BadParameter(message, param_hint="--overview")
     _require_for_run(workdir, "viz")
     with quiet_import():
-        from aa_keras import layers, training, visualization
+        from aa_keras import layers, training
+        from aa_keras.cli import drawing
         from aa_keras.tasks import require_pictures
     run = training.load_run(workdir)
-    inputs, picture = require_pictures(run.task).read(image)
+    task = require_pictures(run.task)
     names = list(layers.attention_layers(run.model))
     if not names:
         raise ValueError(f"{workdir}: the network has no attention layer")
-    title = f"{os.path.basename(image)}: "
-    if out.lower().endswith(".html"):
-        names = [layer, *(n for n in names if n != layer)] if layer else names
-        options = {"picture": picture, "query": queries[0] if queries else None}
-        title += run.experiment.name
-        visualization.write_attention_page(
-            out, run.model, inputs, layers=names, title=title, **options
-        )
+    names = [layer, *(n for n in names if n != layer)] if layer else names
+    if as_page:
+        drawing.write_page(out, run, task, images, names, queries)
     else:
-        layer = layer or names[0]
-        queries = queries or [(inputs.shape[0] // 2, inputs.shape[1] // 2)]
-        scores = visualization.attention_scores(
-            run.model, inputs[None], queries, layers=[layer]
-        )[layer][0]
-        heads = None if head is None else [head]
-        figure = visualization.draw_attention_maps(
-            picture, scores, queries, heads=heads, title=title + layer
+        options = {"received": received, "overview": overview, "opacity": opacity}
+        figure = drawing.draw_figure(
+            run, task, images[0], names, queries, head, **options
         )
         figure.savefig(out, dpi=150)
     say(out)

@@ -39,6 +39,9 @@ class Classification(PictureTask):
         if not pictures:
             return []
         inputs = np.stack([self.preprocessing(picture) for picture in pictures])
+        return self.predict_inputs(model, inputs)
+
+    def predict_inputs(self, model, inputs):
         predictions = []
         for scores in np.asarray(model(inputs, training=False), "float32"):
             order = np.argsort(-scores, kind="stable")

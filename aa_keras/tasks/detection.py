@@ -64,23 +64,27 @@ class Detection(PictureTask):
         return {**metrics, "images": sum(num_images)}
 
     def predict(self, model, pictures):
-        predictions = []
-        for picture in pictures:
-            inputs = self.preprocessing(picture).numpy()
-            found = self.expect(model, inputs[None], [picture])
-            scores, classes, boxes = (
-                np.asarray(found[key][0]) for key in ("scores", "classes", "boxes")
-            )
-            order = np.argsort(-scores, kind="stable")
-            order = order[classes[order] >= 0]  # -1 where there is no box
-            predictions.append(
-                {
-                    "class_names": [self.class_names[int(c)] for c in classes[order]],
-                    "scores": scores[order].tolist(),
-                    "boxes": boxes[order].tolist(),
-                }
-            )
-        return predictions
+        inputs = (self.preprocessing(picture).numpy() for picture in pictures)
+        return [
+            self._find(model, one, picture, "boxes")
+            for one, picture in zip(inputs, pictures, strict=True)
+        ]
+
+    def predict_inputs(self, model, inputs):
+        return [self._find(model, one, one, "input_boxes") for one in inputs]
+
+    def _find(self, model, inputs, picture, boxes_name):
+        found = self.expect(model, inputs[None], [picture])
+        scores, classes, boxes = (
+            np.asarray(found[key][0]) for key in ("scores", "classes", boxes_name)
+        )
+        order = np.argsort(-scores, kind="stable")
+        order = order[classes[order] >= 0]  # -1 where there is no box
+        return {
+            "class_names": [self.class_names[int(c)] for c in classes[order]],
+            "scores": scores[order].tolist(),
+            "boxes": boxes[order].tolist(),
+        }
 
     def describe(self, prediction, top):
         objects = [

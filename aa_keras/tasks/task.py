@@ -144,6 +144,15 @@ class PictureTask(Task):
         """
 
     @abc.abstractmethod
+    def predict_inputs(self, model, inputs) -> list[dict]:
+        """Returns the same for preprocessed inputs; boxes are in pixels of the inputs.
+
+        Args:
+            model: the model of a finished run.
+            inputs: float32 array (images, height, width, channels).
+        """
+
+    @abc.abstractmethod
     def describe(self, prediction: dict, top: int) -> str:
         """Returns the `top` best answers of a prediction as one line."""
 

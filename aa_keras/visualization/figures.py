@@ -20,15 +20,19 @@ CELL_INCHES = 1.35  # width of one picture of many
 SHARES = "viridis"
 SIGNED = "PuOr"
 INK = "#222222"
+COMBINED: dict[Any, Any] = {"mean": np.mean, "max": np.max}  # over heads
 OUTLINE = (("black", 2.6), ("white", 1.2))  # white within black shows on any colour
 
 
-def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Figure:
+def draw_attention_maps(
+    image, scores, queries, *, heads=None, opacity=1.0, title=None
+) -> Figure:
     """Draws where each head looks from each query pixel.
 
     One row for each query, one column for each head, the image with the query (a ring)
     in front, as in the appendix of the paper. The query's cell is outlined in the maps.
     All maps of a row share one scale, from 0 to the largest share of attention in it.
+    With `attention_received` in place of scores, it shows who looks at the pixels.
 
     Args:
         image: array (height, width) or (height, width, 1 or 3). uint8 is shown as it
@@ -36,34 +40,43 @@ def draw_attention_maps(image, scores, queries, *, heads=None, title=None) -> Fi
         scores: array (heads, queries, map height, map width), one image's part of one
             layer's `attention_scores`.
         queries: sequence of pairs (y, x), the queries of `scores`, in pixels.
-        heads: sequence of ints, the heads to draw, counted from 0. Defaults to all.
+        heads: sequence of ints, the heads to draw, counted from 0, or of `"mean"` and
+            `"max"`, taken over all heads. Defaults to all heads.
+        opacity: float from 0 to 1 of the maps; below 1 they lie over the image.
+            Defaults to `1`.
         title: str, a line above the pictures. Defaults to `None`.
 
     Raises:
-        ValueError: if shapes do not match, or a head does not exist.
+        ValueError: if shapes do not match, a head does not exist, or `opacity` is not
+            from 0 to 1.
     """
     image, scores = picture_of(image), np.asarray(scores)
-    heads = _check_heads(scores, queries, heads)
+    heads = _check_heads(scores, queries, heads, COMBINED)
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity: received {opacity}; allowed: 0 to 1")
+    scores = np.stack([head_of(scores, head) for head in heads])
     height, width = image.shape[:2]
-    figure, axes = _grid(len(queries), 1 + len(heads), height / width, title)
+    figure, axes = picture_grid(len(queries), 1 + len(heads), height / width, title)
     # Map cells and pixels are drawn on the same coordinates, whatever their numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     cells = query_cells(queries, (height, width), scores.shape[-2:])
     cell_height, cell_width = height / scores.shape[-2], width / scores.shape[-1]
     for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
         axes[row, 0].imshow(image, cmap="gray", extent=extent)
-        _ring(axes[row, 0], query)
+        ring(axes[row, 0], query)
         axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
-        limit = scores[heads, row].max()
-        for column, head in enumerate(heads, start=1):
-            shares = axes[row, column].imshow(
-                scores[head, row], cmap=SHARES, vmin=0, vmax=limit, extent=extent
+        limit = scores[:, row].max()
+        for axis, one in zip(axes[row, 1:], scores[:, row], strict=True):
+            if opacity < 1:
+                axis.imshow(image, cmap="gray", extent=extent)
+            shares = axis.imshow(
+                one, cmap=SHARES, vmin=0, vmax=limit, extent=extent, alpha=opacity
             )
             corner = (x * cell_width - 0.5, y * cell_height - 0.5)
-            _outline(axes[row, column], corner, cell_width, cell_height)
+            outline(axis, corner, cell_width, cell_height)
         _bar(figure, axes[row, -1], shares, "attention")
     axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
-    _name_heads(axes[0, 1:], heads)
+    name_heads(axes[0, 1:], heads)
     return figure
 
 
@@ -87,7 +100,7 @@ def draw_relative_fields(
     heads = _check_heads(fields, queries, heads)
     height, width = ((length + 1) // 2 for length in fields.shape[-2:])
     aspect = fields.shape[-2] / fields.shape[-1]
-    figure, axes = _grid(len(queries), len(heads), aspect, title)
+    figure, axes = picture_grid(len(queries), len(heads), aspect, title)
     extent = (0.5 - width, width - 0.5, height - 0.5, 0.5 - height)
     cells = query_cells(queries, image_size, (height, width))
     for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
@@ -101,7 +114,7 @@ def draw_relative_fields(
             axis.plot(0, 0, "+", color=INK, markersize=5)
         axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
         _bar(figure, axes[row, -1], shown, "logit")
-    _name_heads(axes[0], heads)
+    name_heads(axes[0], heads)
     for axis in axes[-1]:
         axis.set_xticks([1 - width, 0, width - 1])
     for axis in axes[:, 0]:
@@ -218,7 +231,12 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     return figure
 
 
-def _check_heads(scores, queries, heads):
+def head_of(scores, head) -> np.ndarray:
+    """Returns one head of scores (heads, ...), or their `"mean"` or `"max"`."""
+    return COMBINED[head](scores, axis=0) if head in COMBINED else scores[head]
+
+
+def _check_heads(scores, queries, heads, combined=()):
     if scores.ndim != 4 or scores.shape[1] != len(queries):
         raise ValueError(
             f"scores must be (heads, {len(queries)} queries, height, width) of one "
@@ -227,8 +245,9 @@ def _check_heads(scores, queries, heads):
     last = len(scores) - 1
     heads = list(range(last + 1)) if heads is None else list(heads)
     for head in heads:
-        if not 0 <= head <= last:
-            raise ValueError(f"heads: received {head}; allowed: 0 to {last}")
+        if head not in combined and head not in range(last + 1):
+            allowed = ", ".join([f"0 to {last}", *map(repr, combined)])
+            raise ValueError(f"heads: received {head!r}; allowed: {allowed}")
     if not heads or not len(queries):
         raise ValueError("heads and queries must each name at least one")
     return heads
@@ -260,7 +279,7 @@ def new_figure(width, height, title) -> Figure:
     return figure
 
 
-def _grid(num_rows, num_columns, aspect, title):
+def picture_grid(num_rows, num_columns, aspect, title):
     # Constrained layout needs room for labels and bars, or it shrinks the pictures.
     inches = max(CELL_INCHES, 2.7 / num_columns)
     height = num_rows * inches * aspect + 0.35 + (0.3 if title else 0)
@@ -272,17 +291,18 @@ def _grid(num_rows, num_columns, aspect, title):
     return figure, axes
 
 
-def _name_heads(axes, heads):
+def name_heads(axes, heads):
     for axis, head in zip(axes, heads, strict=True):
-        axis.set_title(f"head {head}", color=INK, fontsize=9)
+        name = head if head in COMBINED else f"head {head}"
+        axis.set_title(name, color=INK, fontsize=9)
 
 
-def _ring(axis, query):
+def ring(axis, query):
     for color, width in OUTLINE:
         axis.plot(query[1], query[0], "o", ms=8, mfc="none", mec=color, mew=width)
 
 
-def _outline(axis, corner, width, height):
+def outline(axis, corner, width, height):
     for color, line_width in OUTLINE:
         line: dict[str, Any] = {"ec": color, "lw": line_width, "clip_on": False}
         axis.add_patch(Rectangle(corner, width, height, fill=False, **line))

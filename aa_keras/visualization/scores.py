@@ -4,9 +4,13 @@ Shape letters: B batch, N heads, Q chosen queries, H height, W width of the atte
 map, D key depth of one head.
 """
 
+import math
+
 import numpy as np
 
 from aa_keras.visualization.projections import projections
+
+BLOCK_SCORES = 2**22  # at a time, where all rows are computed
 
 
 def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarray]:
@@ -44,6 +48,39 @@ def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarra
     }
 
 
+def attention_received(model, images, pixels, layers=None) -> dict[str, np.ndarray]:
+    """Returns how much of its attention each cell of a layer's map gives chosen pixels.
+
+    Columns of the score matrix, where `attention_scores` returns rows. All rows are
+    computed, some at a time, so the time grows with the square of the map.
+
+    Args:
+        model, images, layers: as of `projections`.
+        pixels: sequence of pairs (y, x), in pixels of `images`.
+
+    Returns:
+        Dictionary from the name of each layer to a float32 array (batch, heads, pixels,
+        height, width of the map). Its last two axes sum to the attention that the
+        pixel's cell gets from all cells together, 1 on average over the cells.
+
+    Raises:
+        ValueError: as of `attention_scores`.
+
+    Example:
+
+    >>> received = attention_received(model, images, [(3, 3)])
+    >>> received["stage2_block1_conv1"][0, 2, 0].sum()  # of head 2: 1 is the average
+    """
+    image_size = _image_size(images)
+    received = {}
+    for name, layer in projections(model, images, layers).items():
+        y, x = query_cells(pixels, image_size, layer.size).T
+        rows = [score_queries(layer, cells)[..., y, x] for cells in row_blocks(layer)]
+        columns = np.moveaxis(np.concatenate(rows, axis=2), 2, -1)
+        received[name] = columns.reshape(*columns.shape[:3], *layer.size)
+    return received
+
+
 def relative_fields(model, images, queries, layers=None) -> dict[str, np.ndarray]:
     """Returns what the relative embeddings add to the logits, by distance.
 
@@ -79,6 +116,13 @@ def score_queries(layer, cells) -> np.ndarray:
         layer: `aa_keras.layers.Projections` of arrays.
         cells: integer array (Q, 2), rows (y, x), as from `query_cells`.
     """
+    logits = query_logits(layer, cells)
+    scores = np.exp(logits - logits.max(axis=(-2, -1), keepdims=True))
+    return scores / scores.sum(axis=(-2, -1), keepdims=True)
+
+
+def query_logits(layer, cells) -> np.ndarray:
+    """Returns the logits (B, N, Q, H, W) whose softmax are the scores of some cells."""
     q = _scaled_queries(layer, cells)
     logits = q @ np.swapaxes(layer.keys, -1, -2)
     logits = logits.reshape(*logits.shape[:3], *layer.size)
@@ -91,8 +135,17 @@ def score_queries(layer, cells) -> np.ndarray:
             rows = table[length - 1 - position :][:length]
             added = q[:, :, index] @ rows.T
             logits[:, :, index] += np.expand_dims(added, (-1, -2)[axis])
-    scores = np.exp(logits - logits.max(axis=(-2, -1), keepdims=True))
-    return scores / scores.sum(axis=(-2, -1), keepdims=True)
+    return logits
+
+
+def row_blocks(layer) -> list[np.ndarray]:
+    """Returns all cells of a layer's map in order, in blocks with bounded scores."""
+    height, width = layer.size
+    rows, columns = np.indices((height, width)).reshape(2, -1)
+    cells = np.stack([rows, columns], axis=-1)
+    row = math.prod(layer.queries.shape[:2]) * len(cells)
+    length = max(BLOCK_SCORES // row, 1)
+    return [cells[start : start + length] for start in range(0, len(cells), length)]
 
 
 def query_cells(queries, image_size, map_size) -> np.ndarray:

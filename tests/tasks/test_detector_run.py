@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -187,7 +188,19 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     aa_keras("maps", run, picture, "--out", tmp_path / "maps.png", "--query", "9,9")
     assert Image.open(tmp_path / "maps.png").size[0] > 0
     aa_keras("maps", run, picture, "--out", tmp_path / "maps.html")
-    assert "stage4_block1_conv2" in (tmp_path / "maps.html").read_text()
+    text = (tmp_path / "maps.html").read_text()
+    page = json.loads(re.search(r'type="application/json".*?>(.*)</script>', text)[1])
+    assert "stage4_block1_conv2" in [layer["name"] for layer in page["layers"]]
+    # The same boxes as `predict` finds, in pixels of the network's square.
+    (answer,) = map(
+        json.loads,
+        aa_keras("predict", run, picture, "--json", "--top", 100).stdout.splitlines(),
+    )
+    shown = page["images"][0]["prediction"]
+    assert shown["class_names"] == answer["class_names"]
+    square, found = (np.reshape(one["boxes"], (-1, 4)) for one in (shown, answer))
+    scaled = np.clip(square * (90 / SIZE), 0, [90, 40, 90, 40])
+    np.testing.assert_allclose(scaled, found, atol=0.6)
 
     assert aa_keras("export", run, served).stdout.strip() == str(served / "1")
     assert (served / "1" / "saved_model.pb").is_file()

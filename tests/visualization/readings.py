@@ -1,5 +1,6 @@
 """Inputs, and the scores that layers return themselves, to compare readings with."""
 
+import keras
 import numpy as np
 from keras import ops
 
@@ -26,12 +27,30 @@ def sharpen(layer):
 
 def layer_scores(layer, inputs, pixels, size=SIZE):
     """The rows of the layer's own (batch, heads, queries, keys) for some pixels."""
+    return rows_of(*_own_scores(layer, inputs), pixels, size)
+
+
+def layer_columns(layer, inputs, pixels, size=SIZE):
+    """The columns of the same."""
+    scores, attended = _own_scores(layer, inputs)
+    return rows_of(scores.swapaxes(-1, -2), attended, pixels, size)
+
+
+def _own_scores(layer, inputs):
     (_, scores), recorded = record_projections(
         lambda: layer(inputs, return_attention_scores=True),
         {"layer": getattr(layer, "attention", layer)},
     )
     scores = ops.convert_to_numpy(ops.cast(scores, "float32"))
-    return rows_of(scores, recorded["layer"].size, pixels, size)
+    return scores, recorded["layer"].size
+
+
+def layer_matrix(model, x, name):
+    """The whole (heads, queries, keys) that a layer returns for one image."""
+    layer = model.get_layer(name)
+    entering = keras.Model(model.inputs, layer.input)(x)
+    _, scores = layer(entering, return_attention_scores=True)
+    return np.asarray(ops.convert_to_numpy(scores[0]))
 
 
 def rows_of(scores, attended, pixels, size=SIZE):

@@ -55,6 +55,48 @@ def test_chosen_heads_set_the_scale(scores):
     assert axes[1, 1].get_images()[0].get_clim() == (0, scores[2, 1].max())
 
 
+def test_maps_over_the_image_with_mean_and_maximum(scores):
+    image = np.arange(8 * 6, dtype="uint8").reshape(8, 6)
+    heads = ["max", 1, "mean"]
+    figure = visualization.draw_attention_maps(
+        image, scores, QUERIES, heads=heads, opacity=0.25
+    )
+    axes = maps_of(figure)
+    assert [axis.get_title() for axis in axes[0, 1:]] == ["max", "head 1", "mean"]
+    for row in range(2):
+        expected = [scores[:, row].max(axis=0), scores[1, row], scores[:, row].mean(0)]
+        for axis, one in zip(axes[row, 1:], expected, strict=True):
+            below, above = axis.get_images()
+            np.testing.assert_array_equal(below.get_array(), image)
+            np.testing.assert_allclose(above.get_array(), one)
+            assert above.get_alpha() == 0.25
+            assert below.get_extent() == above.get_extent()
+            assert above.get_clim() == (0, scores[:, row].max())
+
+
+def test_the_overview_has_a_row_for_each_layer(scores):
+    image = np.arange(8 * 6, dtype="uint8").reshape(8, 6)
+    layers = {"wide": scores[:, 0], "narrow": scores[:2, 1, :2]}
+    figure = visualization.draw_attention_overview(image, layers, (7, 5))
+    axes = maps_of(figure)
+    assert axes.shape == (2, 6)
+    titles = [axis.get_title() for axis in axes[0]]
+    assert titles == ["mean on image", "mean", "max", "head 0", "head 1", "head 2"]
+    assert not axes[1, 5].get_visible()  # the second layer has two heads
+    for row, (name, heads) in zip(axes, layers.items(), strict=True):
+        assert row[0].get_ylabel() == name
+        expected = [heads.mean(axis=0), heads.max(axis=0), *heads]
+        for axis, one in zip(row[1:], expected, strict=False):
+            (shown,) = axis.get_images()
+            np.testing.assert_allclose(shown.get_array(), one)
+            assert shown.get_clim() == (0, one.max())
+            corner = axis.patches[0].get_xy()
+            assert corner == ((3.5, 5.5) if name == "wide" else (3.5, 3.5))
+        below, above = row[0].get_images()
+        np.testing.assert_array_equal(below.get_array(), image)
+        np.testing.assert_allclose(above.get_array(), expected[0])
+
+
 def test_the_ground_is_opaque_white(scores, tmp_path):
     from PIL import Image
 
@@ -129,7 +171,8 @@ def test_heads_are_points_of_their_layer():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"heads": [3]}, "received 3; allowed: 0 to 2"),
+        ({"heads": [3]}, "received 3; allowed: 0 to 2, 'mean', 'max'"),
+        ({"opacity": 1.5}, "opacity: received 1.5; allowed: 0 to 1"),
         ({"heads": []}, "at least one"),
         ({"queries": [(0, 0)]}, r"received shape \(3, 2, 4, 3\)"),
         ({"image": np.zeros((8, 6, 4))}, r"received shape \(8, 6, 4\)"),

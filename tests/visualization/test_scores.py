@@ -18,6 +18,7 @@ from tests.visualization.readings import (
     PIXELS,
     SIZE,
     images,
+    layer_columns,
     layer_scores,
     rows_of,
     sharpen,
@@ -51,6 +52,9 @@ def test_scores_are_those_of_the_layer(options):
     expected = layer_scores(layer, x, PIXELS)
     assert expected.std() > 0.005
     np.testing.assert_allclose(scores, expected, atol=2e-6)
+    received = visualization.attention_received(model, x, PIXELS)["augmented"]
+    columns = layer_columns(layer, x, PIXELS)
+    np.testing.assert_allclose(received, columns, atol=2e-6)
     if "on_larger_input" not in options:  # stretched tables are no part of the paper
         expected = rows_of(reference_of(layer, x)[1], scores.shape[-2:], PIXELS)
         np.testing.assert_allclose(scores, expected, atol=2e-6)
