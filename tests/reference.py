@@ -239,3 +239,40 @@ def stand_alone_attention(x, kernel, rows, columns, num_heads, strides):
         )
         pooled[(slice(None), *o)] = y[(slice(None), *window)].mean(axis=(1, 2))
     return pooled
+
+
+def attention_stem(x, kernel, tables, mixture, window, num_heads):
+    """Attention inside windows of a grid, values mixed by the place in the window.
+
+    `kernel` (channels, (2 + M) F) makes queries, keys and M maps of values. `tables`
+    are the embeddings (2 window - 1, D/2) of the distances of rows and of columns.
+    `mixture` is the triple row (window, D), column (window, D), nu (D, M).
+    """
+    row, column, nu = mixture
+    maps = x @ kernel
+    filters = kernel.shape[1] // (2 + nu.shape[1])
+    depth = filters // num_heads
+    y = np.zeros((*x.shape[:-1], filters))
+    size = x.shape[1:-1]
+    for image, i, head in itertools.product(
+        range(len(x)), positions(size), range(num_heads)
+    ):
+        part = slice(head * depth, (head + 1) * depth)
+        start = [n // window * window for n in i]
+        logits, values = [], []
+        for a, b in positions((window, window)):
+            j = (start[0] + a, start[1] + b)
+            if j[0] >= size[0] or j[1] >= size[1]:
+                continue
+            distance = (j[0] - i[0] + window - 1, j[1] - i[1] + window - 1)
+            r = np.concatenate([t[d] for t, d in zip(tables, distance, strict=True)])
+            q, k = maps[(image, *i)][part], maps[(image, *j)][filters:][part]
+            logits.append(q @ (k + r))
+            p = np.exp((row[a] + column[b]) @ nu)
+            p /= p.sum()
+            # Head by head, each with all of its mixtures.
+            v = maps[(image, *j)][2 * filters :].reshape(num_heads, len(p), depth)
+            values.append(p @ v[head])
+        weights = np.exp(np.array(logits) - max(logits))
+        y[(image, *i, part)] = weights @ np.array(values) / weights.sum()
+    return y

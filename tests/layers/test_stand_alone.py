@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import ops
 
 from aa_keras import counting
-from aa_keras.layers import StandAloneAttention2D
+from aa_keras.layers import AttentionStem2D, StandAloneAttention2D
 from tests import reference
 
 CASES = {
@@ -134,6 +134,38 @@ def test_mixed_precision(policy):
     np.testing.assert_allclose(
         tf.cast(y, "float32"), expected(layer, x), atol=tolerance
     )
+
+
+@pytest.mark.parametrize("size", [(8, 4), (7, 5), (1, 3)])
+def test_the_stem_is_its_equations(size, tmp_path):
+    inputs = keras.Input((None, None, 3))
+    layer = AttentionStem2D(12, num_heads=3, window=4, mixtures=2)
+    model = keras.Model(inputs, layer(inputs))
+    model.set_weights([draw(w.shape, i) for i, w in enumerate(model.get_weights())])
+    x = draw((2, *size, 3))
+    (kernel,) = layer.qkv.get_weights()
+    expected = reference.attention_stem(
+        x.astype("float64"),
+        kernel[0, 0],
+        (layer.relative_rows.numpy(), layer.relative_columns.numpy()),
+        (
+            layer.mixture_rows.numpy(),
+            layer.mixture_columns.numpy(),
+            layer.mixture_embeddings.numpy(),
+        ),
+        window=4,
+        num_heads=3,
+    )
+    np.testing.assert_allclose(model(x), expected, atol=1e-5)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_allclose(loaded(x), model(x), atol=1e-6)
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    model.fit(x, np.zeros((2, *size, 12)), verbose=0)
+    if size != (1, 3):  # where no two rows are compared
+        for old, new in zip(before, model.get_weights(), strict=True):
+            assert np.any(old != new)
 
 
 def test_counts():
