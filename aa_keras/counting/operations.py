@@ -22,7 +22,7 @@ import keras
 from keras import layers, tree
 
 from aa_keras.keras_internals import run_through_graph
-from aa_keras.layers import BAM, CBAM, GALA, SqueezeExcite
+from aa_keras.layers import BAM, CBAM, GALA, AttentionStem2D, SqueezeExcite
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
 from aa_keras.layers.stand_alone import StandAloneAttention2D
@@ -184,12 +184,24 @@ class _Projecting(keras.Operation):
 
 @multiply_adds.register(StandAloneAttention2D)
 def _(layer, input_shape, output_shape):
-    # Before its average pooling. Windows at borders count in full, as convolutions do.
+    # Before its average pooling. Windows at borders count in full, as convolutions do,
+    # and q . r once for each key, which gives the GFLOPs that its paper prints.
     positions = math.prod(spatial(input_shape, layer.data_format))
+    keys = math.prod(layer.kernel_size)
     return MultiplyAdds(
         projection=positions * _kernel(layer.qkv),
-        attention=positions * math.prod(layer.kernel_size) * 2 * layer.filters,
-        relative=positions * sum(layer.kernel_size) * layer.filters // 2,
+        attention=positions * keys * 2 * layer.filters,
+        relative=positions * keys * layer.filters,
+    )
+
+
+@multiply_adds.register(AttentionStem2D)
+def _(layer, input_shape, output_shape):
+    positions, keys = math.prod(output_shape[1:-1]), layer.window**2
+    return MultiplyAdds(
+        projection=positions * _kernel(layer.qkv),
+        attention=positions * keys * 2 * layer.filters,
+        relative=positions * keys * layer.filters,
     )
 
 

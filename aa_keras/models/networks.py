@@ -1,7 +1,7 @@
 """Every ready network, one line each, in the manner of `keras.applications`.
 
-Prefixes: AA attention-augmented, SE Squeeze-and-Excitation, GE Gather-Excite, BAM, CBAM
-and GALA the modules of those names.
+Prefixes: AA attention-augmented, SA stand-alone attention, SE Squeeze-and-Excitation,
+GE Gather-Excite, BAM, CBAM and GALA the modules of those names.
 
 `networks.pyi` lists their arguments for editors. `docs/generate.py` writes it.
 """
@@ -31,6 +31,7 @@ DATA: dict[str, dict[str, Any]] = {
 CIFAR10: dict[str, Any] = {"input_shape": (32, 32, 3), "classes": 10}
 PLAIN: dict[str, Any] = {}
 AA: dict[str, Any] = {"attention": {}}
+SA: dict[str, Any] = {"stand_alone": {}}
 SE, GE, BAM, CBAM, GALA = (
     {"channel_attention": kind} for kind in ("se", "ge", "bam", "cbam", "gala")
 )
@@ -51,6 +52,11 @@ READY: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     "ResNet152": ("resnet", PLAIN, {"depth": 152}),
     "SEResNet152": ("resnet", SE, {"depth": 152}),
     "AAResNet152": ("resnet", AA, {"depth": 152}),
+    "ResNet26": ("resnet", PLAIN, {"depth": 26}),
+    "SAResNet26": ("resnet", SA, {"depth": 26}),
+    "ResNet38": ("resnet", PLAIN, {"depth": 38}),
+    "SAResNet38": ("resnet", SA, {"depth": 38}),
+    "SAResNet50": ("resnet", SA, {"depth": 50}),
     "WideResNet28x10": ("wide_resnet", PLAIN, {"depth": 28, "width": 10}),
     "GEWideResNet28x10": ("wide_resnet", GE, {"depth": 28, "width": 10}),
     "SEWideResNet28x10": ("wide_resnet", SE, {"depth": 28, "width": 10}),
@@ -117,6 +123,7 @@ HINTS = {
     "channel_attention": 'Literal["se", "ge", "bam", "cbam", "gala"] | None',
     "dropout": "float",
     "zero_init_last": "bool",
+    "stand_alone": "spec.StandAlone | Mapping[str, Any] | None",
     "widths": "Sequence[int] | None",
 }
 

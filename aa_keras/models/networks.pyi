@@ -28,6 +28,7 @@ def ResNet34(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34."""
 
@@ -48,6 +49,7 @@ def SEResNet34(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34, channel_attention='se'."""
 
@@ -68,6 +70,7 @@ def AAResNet34(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=34, attention={}."""
 
@@ -88,6 +91,7 @@ def ResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50."""
 
@@ -108,6 +112,7 @@ def SEResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='se'."""
 
@@ -128,6 +133,7 @@ def GEResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='ge'."""
 
@@ -148,6 +154,7 @@ def BAMResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='bam'."""
 
@@ -168,6 +175,7 @@ def CBAMResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='cbam'."""
 
@@ -188,6 +196,7 @@ def GALAResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, channel_attention='gala'."""
 
@@ -208,6 +217,7 @@ def AAResNet50(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=50, attention={}."""
 
@@ -228,6 +238,7 @@ def ResNet101(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101."""
 
@@ -248,6 +259,7 @@ def SEResNet101(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101, channel_attention='se'."""
 
@@ -268,6 +280,7 @@ def AAResNet101(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=101, attention={}."""
 
@@ -288,6 +301,7 @@ def ResNet152(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152."""
 
@@ -308,6 +322,7 @@ def SEResNet152(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152, channel_attention='se'."""
 
@@ -328,8 +343,114 @@ def AAResNet152(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=152, attention={}."""
+
+def ResNet26(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 1000,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=26."""
+
+def SAResNet26(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 1000,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = ...,
+) -> keras.Model:
+    """Builds a `resnet` with depth=26, stand_alone={}."""
+
+def ResNet38(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 1000,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=38."""
+
+def SAResNet38(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 1000,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = ...,
+) -> keras.Model:
+    """Builds a `resnet` with depth=38, stand_alone={}."""
+
+def SAResNet50(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (224, 224, 3),
+    classes: int = 1000,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = ...,
+) -> keras.Model:
+    """Builds a `resnet` with depth=50, stand_alone={}."""
 
 def WideResNet28x10(
     *,
@@ -640,6 +761,7 @@ def ResNet18(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=18."""
 
@@ -660,6 +782,7 @@ def AAResNet18(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=18, attention={}."""
 
@@ -680,6 +803,7 @@ def ResNet20(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=20."""
 
@@ -700,6 +824,7 @@ def AAResNet20(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=20, attention={}."""
 
@@ -720,6 +845,7 @@ def ResNet56(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=56."""
 
@@ -740,6 +866,7 @@ def AAResNet56(
     dropout: float = 0.0,
     widths: Sequence[int] | None = None,
     zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
 ) -> keras.Model:
     """Builds a `resnet` with depth=56, attention={}."""
 
@@ -797,6 +924,11 @@ __all__ = [
     "ResNet152",
     "SEResNet152",
     "AAResNet152",
+    "ResNet26",
+    "SAResNet26",
+    "ResNet38",
+    "SAResNet38",
+    "SAResNet50",
     "WideResNet28x10",
     "GEWideResNet28x10",
     "SEWideResNet28x10",

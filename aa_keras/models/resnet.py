@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import layers
 
+from aa_keras.layers import AttentionStem2D, StandAloneAttention2D
 from aa_keras.models import parts, spec
 from aa_keras.models.channel_attention import BLOCK_LAYERS, STAGE_LAYERS, gate
 from aa_keras.models.parts import batch_normalization, parameter_free_shortcut
@@ -51,7 +52,9 @@ class Depth(NamedTuple):
 
 DEPTHS = {
     18: Depth("basic", (2, 2, 2, 2)),
+    26: Depth("bottleneck", (1, 2, 4, 1)),
     34: Depth("basic", (3, 4, 6, 3)),
+    38: Depth("bottleneck", (2, 3, 5, 2)),
     50: Depth("bottleneck", (3, 4, 6, 3)),
     101: Depth("bottleneck", (3, 4, 23, 3)),
     152: Depth("bottleneck", (3, 8, 36, 3)),
@@ -59,13 +62,15 @@ DEPTHS = {
 }
 
 
-def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut, gamma):
+def basic_block(
+    x, stage, strides, convolution, name, *, second, branch_gate, shortcut, gamma
+):
     """Two 3x3 convolutions; attention may augment the first one."""
     identity = shortcut(x, stage.filters, strides, name)
     x = convolution(stage.filters, 3, strides, name=f"{name}_conv1")(x)
     x = batch_normalization(f"{name}_bn1", gamma=convolution.gamma(stage.filters))(x)
     x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = conv(stage.filters, 3, name=f"{name}_conv2")(x)
+    x = second(stage.filters, 3, name=f"{name}_conv2")(x)
     x = batch_normalization(f"{name}_bn2", gamma=gamma)(x)
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
@@ -73,7 +78,7 @@ def basic_block(x, stage, strides, convolution, name, *, branch_gate, shortcut, 
 
 
 def bottleneck_block(
-    x, stage, strides, convolution, name, *, branch_gate, shortcut, gamma
+    x, stage, strides, convolution, name, *, second, branch_gate, shortcut, gamma
 ):
     """1x1, 3x3, 1x1 to four times the filters; attention may augment the 3x3."""
     identity = shortcut(x, 4 * stage.filters, strides, name)
@@ -88,6 +93,18 @@ def bottleneck_block(
     x = branch_gate(x, name)
     x = layers.Add(name=f"{name}_add")([identity, x])
     return layers.ReLU(name=f"{name}_output")(x)
+
+
+def stand_alone(options, filters, kernel_size, strides=1, *, name, **unused):
+    """The attention that takes the place of a convolution."""
+    return StandAloneAttention2D(
+        filters,
+        options.kernel_size,
+        options.num_heads,
+        strides,
+        kernel_initializer=KERNEL_INITIALIZER,
+        name=name,
+    )
 
 
 def projection_shortcut(x, filters, strides, name):
@@ -105,6 +122,19 @@ def large_stem(x, filters):
     x = batch_normalization("stem_bn")(x)
     x = layers.ReLU(name="stem_relu")(x)
     return layers.MaxPooling2D(3, 2, padding="same", name="stem_pool")(x)
+
+
+def attention_stem(x, filters, num_heads):
+    """Attention in windows of 4x4 and a max pooling over the same windows."""
+    x = AttentionStem2D(
+        filters,
+        num_heads=num_heads,
+        kernel_initializer=KERNEL_INITIALIZER,
+        name="stem_attention",
+    )(x)
+    x = batch_normalization("stem_bn")(x)
+    x = layers.ReLU(name="stem_relu")(x)
+    return layers.MaxPooling2D(4, 4, padding="same", name="stem_pool")(x)
 
 
 def small_stem(x, filters):
@@ -136,6 +166,12 @@ def resolve(options: Mapping[str, Any]) -> spec.ResNet:
     if checked.depth not in DEPTHS:
         raise ValueError(f"depth: received {checked.depth}; allowed: {sorted(DEPTHS)}")
     kind = DEPTHS[checked.depth].kind
+    stem = checked.stand_alone.stem if checked.stand_alone else "convolution"
+    if stem == "attention" and kind == "small":
+        raise ValueError(
+            "stand_alone.stem: received 'attention' for a network of small images; "
+            "allowed: 'convolution'"
+        )
     return spec.resolve_attention(checked, ATTENTION[kind], stage_table(checked))
 
 
@@ -158,11 +194,24 @@ def stage_table(options) -> list[Stage]:
 def features(inputs, options, max_size, convolution):
     """The output of the last stage."""
     kind, stages = KINDS[DEPTHS[options.depth].kind], stage_table(options)
+    stem, second = kind.stem, conv
+    if options.stand_alone is not None:
+        if convolution is not None:
+            raise ValueError(
+                f"convolution: received {convolution!r} beside stand_alone; allowed: "
+                "one of them"
+            )
+        convolution = second = functools.partial(stand_alone, options.stand_alone)
+        if options.stand_alone.stem == "attention":
+            stem = functools.partial(
+                attention_stem, num_heads=options.stand_alone.num_heads
+            )
     return build_stages(
-        kind.stem(inputs, stages[0].filters),
+        stem(inputs, stages[0].filters),
         stages,
         functools.partial(
             kind.block,
+            second=second,
             branch_gate=gate(options.channel_attention, BLOCK_LAYERS),
             shortcut=kind.shortcut,
             gamma="zeros" if options.zero_init_last else "ones",
@@ -182,9 +231,10 @@ def build_resnet(
 
     Depths 34, 50, 101 and 152 are the networks of the paper's Tables 2, 3, 6 and 7
     (stem 7x7, four stages, the stride of a bottleneck in its 3x3); depth 18 is like
-    them and not in the paper. Depths 8, 14, 20, 32, 44 and 56 are the small ones for
-    images of about 32 x 32 (stem 3x3, three stages of 16, 32 and 64 filters, shortcuts
-    without parameters).
+    them and not in the paper. Depths 26, 38 and 50 are those of "Stand-Alone
+    Self-Attention in Vision Models", with `stand_alone`. Depths 8, 14, 20, 32, 44 and
+    56 are the small ones for images of about 32 x 32 (stem 3x3, three stages of 16, 32
+    and 64 filters, shortcuts without parameters).
 
     Attention augments the 3x3 of a bottleneck, and the first 3x3 of a basic block.
     Kernels start from a truncated normal with variance 1 / fan_in, the classifier from
@@ -194,7 +244,7 @@ def build_resnet(
 
     Args:
         depth: int, the layers with weights.
-        **options: `attention`, `channel_attention`, `dropout`, `widths`,
+        **options: `attention`, `channel_attention`, `stand_alone`, `dropout`, `widths`,
             `zero_init_last` and the arguments of every network, see
             `aa_keras.models.build`, also for results and errors.
         input_shape: (height, width, channels) of the images.

@@ -114,6 +114,24 @@ class Attention(Section):
         return height * width >= LARGE_MAP
 
 
+class StandAlone(Section):
+    """Attention over windows in place of each 3x3 convolution of a network's blocks.
+
+    Args:
+        kernel_size: int, the height and width of a window.
+        num_heads: int, the attention heads.
+        stem: string, `"convolution"`, or `"attention"` for attention with spatially
+            aware values and a max pooling over its windows, see `AttentionStem2D`.
+
+    Reference:
+        - Ramachandran et al., "Stand-Alone Self-Attention in Vision Models", 2019.
+    """
+
+    kernel_size: Positive = 7
+    num_heads: Positive = 8
+    stem: Literal["convolution", "attention"] = "convolution"
+
+
 class Network(Section):
     """The options of every network.
 
@@ -135,6 +153,7 @@ class Network(Section):
         values = self.model_dump()
         parts = [
             "aa" if values.get("attention") else "",
+            "sa" if values.get("stand_alone") else "",
             values.get("channel_attention"),
         ]
         return "_".join([*filter(None, parts), self.title.format(**values)])
@@ -174,6 +193,8 @@ class ResNet(ResidualNetwork):
         zero_init_last: bool, whether the scale of the last batch normalisation of a
             block starts from zero, as in the paper's code base, or from one. Defaults
             to `True`.
+        stand_alone: `StandAlone` or mapping of its fields. `{}` is the network of that
+            paper with a convolution as stem, `None` a network of convolutions.
     """
 
     title: ClassVar[str] = "resnet_{depth}"
@@ -181,6 +202,14 @@ class ResNet(ResidualNetwork):
     dropout: Rate = 0.0
     widths: Numbers | None = None
     zero_init_last: bool = True
+    stand_alone: StandAlone | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _one_mechanism(self):
+        others = {"attention", "channel_attention"}
+        if self.stand_alone and any(getattr(self, name) for name in others):
+            raise refusal("stand_alone without attention and channel_attention")
+        return self
 
 
 class WideResNet(ResidualNetwork):

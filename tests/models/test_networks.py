@@ -29,6 +29,12 @@ PARAMETERS = {
     "ResNet152": 60_192_808,
     "SEResNet152": 66_770_984,
     "AAResNet152": 61_613_536,
+    # Of each block 6 w^2 less than with convolutions, and 14 w / 16 of embeddings.
+    "ResNet26": 13_696_552,
+    "SAResNet26": 10_331_264,
+    "ResNet38": 19_626_792,
+    "SAResNet38": 14_173_384,
+    "SAResNet50": 18_015_504,
     "WideResNet28x10": 36_278_324,
     "GEWideResNet28x10": 36_278_324,
     "SEWideResNet28x10": 36_547_124,
