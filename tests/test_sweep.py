@@ -63,10 +63,11 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     wrong = tmp_path / "wrong.yaml"
     base = pathlib.Path(DIGITS).resolve()
     wrong.write_text(f"base: {base}\ndata: {{batch_size: 10000}}\n")
+    first = done[0] + 1
     command = ("sweep", DIGITS, wrong, "--workdir", tmp_path, "--seeds", 2, "--jobs", 2)
     done = aa_keras(*command, "--threads", 1, "--set", "train.epochs=40", status=1)
     assert all(run.is_finished() for run in runs)
-    assert "digits_resnet seed 0: from epoch 1\n" not in done.stdout
+    assert f"digits_resnet seed 0: from epoch {first}\n" in done.stdout
     failed = r"wrong seed 1: failed, see .*seed_1.log: .*data.batch_size"
     assert re.search(failed, done.stdout)
     assert "error: 2 of 4 runs failed: wrong seed 0, wrong seed 1" in done.stderr

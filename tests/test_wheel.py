@@ -145,7 +145,7 @@ def test_the_wheel_trains_by_name_in_any_folder(train):
 # Each before anything is loaded, trained or written.
 MISSING = {
     "detection": ("train coco/aa_retinanet_50 --workdir new", "keras-cv, pycocotools"),
-    "viz": ("maps run . --out b.png", "matplotlib"),
+    "viz": ("maps run a.png --out b.png", "matplotlib"),
     "onnx": ("export run out --format onnx", "onnx, onnxruntime, tf2onnx"),
     "litert": ("export run out --format litert", "ai-edge-litert"),
 }
@@ -154,6 +154,7 @@ MISSING = {
 @pytest.mark.parametrize("extra", MISSING)
 def test_a_command_names_the_extra_that_it_lacks(train, extra):
     command, packages = MISSING[extra]
+    (train.folder / "a.png").touch()
     (line,) = train.run("aa-keras", *command.split(), status=2).splitlines()
     told = f"needs {packages}, not installed here: pip install 'aa-keras[{extra}]'"
     assert line == f"aa-keras: error: {told}"
