@@ -48,7 +48,7 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
         (
             "retinanet",
             {"depth": 20},
-            r"depth: received 20; allowed: \[18, 34, 50, 101, 152\]",
+            r"depth: received 20; allowed: \[18, 26, 34, 38, 50, 101, 152\]",
         ),
         (
             "resnet",
