@@ -94,3 +94,9 @@ def pictures_in(path):
     if not found:
         raise click.BadParameter(f"no {', '.join(suffixes)} in the folder {path!r}")
     return [os.path.join(path, name) for name in found]
+
+
+experiment_file = click.argument("experiment", metavar="CONFIG", type=ExperimentFile())
+settings = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
+)

@@ -1,4 +1,4 @@
-"""The commands.
+"""The commands on runs.
 
 Those that need TensorFlow import it themselves, so that `--help` and a mistake in an
 experiment file are reported at once.
@@ -7,11 +7,11 @@ experiment file are reported at once.
 import json
 import os
 import sys
-import textwrap
 
 import click
 
 from aa_keras import __version__, config
+from aa_keras.cli import describing
 from aa_keras.cli.arguments import (
     ClockTime,
     ExperimentFile,
@@ -19,20 +19,18 @@ from aa_keras.cli.arguments import (
     PicturePath,
     Pixel,
     ends_in,
+    experiment_file,
     pictures_in,
+    settings,
 )
 from aa_keras.cli.noise import quiet_import, silenced
-from aa_keras.cli.requirements import extras_of, facts_extras, require
-from aa_keras.config import reference, shipped
+from aa_keras.cli.printing import metrics_line, print_table, say
+from aa_keras.cli.requirements import extras_of, require
 from aa_keras.export.formats import FORMATS
-from aa_keras.plain_text import as_table, printable
+from aa_keras.plain_text import as_table
 from aa_keras.workdir import WorkDir
 
 finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
-experiment_file = click.argument("experiment", metavar="CONFIG", type=ExperimentFile())
-settings = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
-)
 PICTURES_AT_ONCE = 32  # in `predict`
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
@@ -69,7 +67,7 @@ def train(experiment, workdir, overrides, smoke, restart):
     except ValueError as error:
         raise ValueError(f"{experiment}: {error}") from error
     for split, metrics in result["metrics"].items():
-        say(_metrics_line(f"{split:10}", metrics))
+        say(metrics_line(f"{split:10}", metrics))
     if os.path.isdir(workdir):  # the chief's, if there are several workers
         commands = "evaluate, predict, maps, export and report"
         say(f"in {workdir}, for aa-keras {commands}")
@@ -97,7 +95,7 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
     from aa_keras import sweep
 
     def show():
-        _print_table(sweep.table(runs))
+        print_table(sweep.table(runs))
 
     with silenced():  # modules of the files may import TensorFlow
         runs = sweep.plan(experiments, seeds, workdir, overrides)
@@ -121,7 +119,7 @@ def evaluate(workdir, split):
     with quiet_import():
         from aa_keras import training
     metrics = training.evaluate(workdir, split)
-    say(_metrics_line(f"{workdir} {split}:", metrics))
+    say(metrics_line(f"{workdir} {split}:", metrics))
 
 
 @cli.command()
@@ -157,9 +155,8 @@ def predict(workdir, images, top, out, as_json):
     An IMAGE may be a folder: its files of JPEG and PNG.
     """
     images = [path for image in images for path in pictures_in(image)]
-    if out and len(images) > 1:
-        message = f"received {len(images)} images; allowed: one"
-        raise click.BadParameter(message, param_hint="--out")
+    if out:
+        _require_one(images, "one")
     _require_for_run(workdir)
     with quiet_import():
         from PIL import Image
@@ -232,9 +229,8 @@ def maps(workdir, images, out, layer, head, queries, received, overview, opacity
     if as_page and given:
         message = f"received {out!r} and {given[0]}; allowed: a file that ends in .png"
         raise click.BadParameter(message, param_hint="--out")
-    if not as_page and len(images) > 1:
-        message = f"received {len(images)} images; allowed: one, or an .html"
-        raise click.BadParameter(message, param_hint="--out")
+    if not as_page:
+        _require_one(images, "one, or an .html")
     if overview and (head is not None or len(queries) > 1):
         message = "allowed: no --head, and one --query"
         raise click.BadParameter(message, param_hint="--overview")
@@ -260,93 +256,10 @@ def maps(workdir, images, out, layer, head, queries, received, overview, opacity
     say(out)
 
 
-@cli.command()
-@experiment_file
-@settings
-@click.option("--batch", type=click.IntRange(1), help="Images of a step: its memory.")
-@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def summary(experiment, overrides, batch, output):
-    """Show parameters and FLOPs of an experiment's network beside the paper's claim.
-
-    With --batch also what each attention layer and a training step need in memory.
-    """
-    with silenced():
-        loaded = config.load(experiment, overrides)
-    require(*extras_of(loaded))
-    with quiet_import():
-        from aa_keras.paper.summary import summarize, summary_as_text
-    counted = summarize(loaded, batch)
-    as_json = output == "json"
-    click.echo(json.dumps(counted, indent=2) if as_json else summary_as_text(counted))
-
-
-@cli.command()
-@click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
-@click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
-def tables(table, output):
-    """Show every row of the paper's tables: claimed, built, measured."""
-    require("train", *facts_extras(table))
-    with quiet_import():
-        from aa_keras.paper import collection, report
-        from aa_keras.paper.tables import table_rows
-    rows = table_rows(table)
-    if output == "json":
-        click.echo(json.dumps(rows, indent=2))
-        return
-    runs = collection.load_results()
-    for number in sorted({row["table"] for row in rows}):
-        part = [row for row in rows if row["table"] == number]
-        if sys.stdout.isatty():
-            cells, notes = report.rows_for_terminal(part, runs)
-            _print_table(cells, f"Table {number}", notes)
-        else:
-            markdown = report.rows_as_markdown(part, runs)
-            click.echo(f"\n**Table {number}**\n\n{markdown}")
-
-
-@cli.command(name="report")
-@click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
-def report_(workdirs):
-    """Add finished runs to results/ and write results/RESULTS.md."""
-    require("train", "viz", *facts_extras())
-    with quiet_import():
-        from aa_keras.paper import collection, report
-    for path in collection.collect(workdirs):
-        say(path)
-    say(report.write_report())
-
-
-def say(line, err=False):
-    """Prints one line, whatever characters the names in it have."""
-    click.echo(printable(line), err=err)
-
-
-def _print_table(rows, title=None, notes=()):
-    from rich import box, console, table
-
-    columns = table.Table(*rows[0], box=box.SIMPLE, title=title, title_justify="left")
-    for row in rows:
-        columns.add_row(*row.values())
-    printer = console.Console(highlight=False)
-    printer.print(columns)
-    for note in notes:
-        printer.print(note, markup=False)
-
-
-@cli.command(name="list")
-@click.option("--table", type=click.IntRange(1, 8), help="The rows of this one alone.")
-def list_(table):
-    """List the experiments that come with the package."""
-    described = shipped.describe_experiments(table)
-    width = max(map(len, described))
-    for name, text in described.items():
-        click.echo(f"{name:{width}}  {textwrap.shorten(text, 90, placeholder=' ...')}")
-
-
-@cli.command(name="config")
-def config_():
-    """Show every key of an experiment file: type, default and meaning."""
-    click.echo(reference.as_text())
+def _require_one(images, allowed):
+    if len(images) > 1:
+        message = f"received {len(images)} images; allowed: {allowed}"
+        raise click.BadParameter(message, param_hint="--out")
 
 
 def _require_for_run(workdir, *extras):
@@ -358,6 +271,5 @@ def _require_for_run(workdir, *extras):
     require(*extras_of(loaded))
 
 
-def _metrics_line(title, metrics):
-    texts = {k: f"{v:.4f}" if isinstance(v, float) else v for k, v in metrics.items()}
-    return f"{title}  " + "  ".join(f"{name} {text}" for name, text in texts.items())
+for command in describing.COMMANDS:
+    cli.add_command(command)

@@ -171,7 +171,7 @@ def differences(
     Args:
         first: an `Experiment`.
         second: an `Experiment`.
-        ignore: iterable of str, keys that are left out, such as `PATH_KEYS`.
+        ignore: iterable of str, the keys to ignore, such as `PATH_KEYS`.
     """
     one, other = flatten(first), flatten(second)
     return {
@@ -203,7 +203,7 @@ def digest(experiment: Experiment, ignore: Iterable[str] = PATH_KEYS) -> str:
 
     Args:
         experiment: an `Experiment`.
-        ignore: iterable of str, keys that are left out. Defaults to `PATH_KEYS`.
+        ignore: iterable of str, the keys to ignore. Defaults to `PATH_KEYS`.
     """
     values = _flat(experiment.model_dump(mode="json", exclude_defaults=True))
     values["model.name"] = experiment.model.name

@@ -57,13 +57,13 @@ class Data(Section):
             stops. Defaults to none, and for an image folder to a hundredth of the
             split, at least one.
         central_crop: float, the share of height and width that is cut out for
-            evaluation. Left out, the whole image is taken.
+            evaluation. Defaults to the whole image.
         scale_range: list of float, smallest and largest factor of `scale_jitter`.
-        rand_augment: float, the strength of RandAugment. Left out, there is none.
-        mixup: float, the parameter of MixUp's beta distribution. Left out, there is
-            none.
-        cutmix: float, the parameter of CutMix's beta distribution. Left out, there is
-            none.
+        rand_augment: float, the strength of RandAugment. Defaults to none.
+        mixup: float, the parameter of MixUp's beta distribution. Defaults to no
+            MixUp.
+        cutmix: float, the parameter of CutMix's beta distribution. Defaults to no
+            CutMix.
     """
 
     name: str
@@ -121,7 +121,7 @@ class Optimizer(Section):
             of a run is in proportion to its batch.
         weight_decay: float, the decay of all weights but those of batch normalisation:
             decoupled from the gradient in AdamW, an L2 loss of half this factor else.
-        clip_norm: float, the largest norm of the gradient. Left out, it has no bound.
+        clip_norm: float, the largest norm of the gradient. Defaults to no bound.
     """
 
     name: str
@@ -236,30 +236,34 @@ class Train(Section):
         seed: int, of weights, order and augmentation.
         deterministic: bool, whether operations that differ from run to run are
             replaced by slower ones. It turns XLA off.
-        jit_compile: bool, whether XLA compiles the step. Left out, Keras chooses.
-        mixed_precision: string, the type in which the network computes. Left out, it is
+        jit_compile: bool, whether XLA compiles the step. Defaults to Keras' choice.
+        mixed_precision: string, the type in which the network computes. Defaults to
             float32.
         initial_weights: string, the weights to start from: the work directory of a
             finished run, a `.keras` or a `.weights.h5` file. Weights of other shapes
-            stay as they are, such as those of the classifier. Only a new run reads it.
+            keep their random values, such as those of the classifier. A run reads it
+            once, when it starts. Defaults to random weights.
         freeze: list of string, patterns of the names of layers that are not trained.
-        kept_learning_rate_factor: float, by which the learning rate of the weights that
-            `initial_weights` gave is multiplied. It needs TensorFlow and one device.
+            Defaults to none.
+        kept_learning_rate_factor: float, a factor of the learning rate of the weights
+            that `initial_weights` gave. It needs TensorFlow and one device. Defaults to
+            the rate of the others.
         label_smoothing: float, the share of each label that goes to all classes.
         ema: float, the decay of the moving average of the weights, which the run ends
-            with. Left out, there is none.
+            with. Defaults to no average.
         accumulate_steps: int, the steps whose gradients make one update.
         distribution: string, the devices: one, those of this machine, or those of
             several machines.
         batch_norm: string, whose batch is normalised: that of each device, or all.
         steps_per_execution: int, the steps of one call of the compiled function.
         keep_checkpoints: int, the newest checkpoints that are kept.
-        checkpoint_minutes: float, the time between checkpoints inside an epoch. Left
-            out, there is one at the end of each epoch.
+        checkpoint_minutes: float, the time between checkpoints inside an epoch.
+            Defaults to none inside, one at the end of each epoch.
         attention_maps_every: int, the epochs from one drawing of attention maps for
             TensorBoard to the next. 0 is never.
-        measure: list of string, the splits that are measured at the end. Left out,
-            validation and test. A run that helps to choose a network leaves test out.
+        measure: list of string, the splits that are measured at the end. Defaults
+            to validation and test. A run that helps to choose a network must not
+            measure test.
         measure_every: int, the epochs from one measurement of a detector on validation
             to the next. 0 is never.
     """
@@ -292,9 +296,9 @@ class Train(Section):
     def _kept_weights(self):
         if self.kept_learning_rate_factor is not None:
             if self.initial_weights is None:
-                raise refusal("kept_learning_rate_factor beside initial_weights alone")
+                raise refusal("kept_learning_rate_factor together with initial_weights")
             if self.distribution != "none":
-                raise refusal("kept_learning_rate_factor with distribution: none alone")
+                raise refusal("kept_learning_rate_factor with distribution: none")
         return self
 
 
@@ -302,11 +306,11 @@ class Experiment(Section):
     """One run: the network, its data and its training. Plain data, frozen.
 
     Args:
-        name: string, the name of the run and of its result. Left out, that of the file.
+        name: string, the name of the run and of its result. Defaults to the file's.
         smoke: bool, a short trial whose numbers mean nothing: `--smoke` sets it.
         import: list of string, modules that register networks or data sets. They are
             looked for where Python does, and in `import_from`.
-        import_from: string, the folder of those modules. Left out, that of the file.
+        import_from: string, the folder of those modules. Defaults to the file's.
         baseline: string, the experiment that a report compares this one with.
         paper: the rows of the paper that this run reproduces.
         model: the network.

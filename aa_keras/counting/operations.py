@@ -132,14 +132,14 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
 def _(layer, input_shape, output_shape):
     # The kernel of a grouped or depthwise convolution is smaller by the groups. Border
     # positions count in full.
-    positions = math.prod(spatial(output_shape, layer.data_format))
+    positions = math.prod(spatial_size(output_shape, layer.data_format))
     return MultiplyAdds(projection=_kernel(layer) * positions)
 
 
 @multiply_adds.register(layers.SeparableConv2D)
 def _(layer, input_shape, output_shape):
     kernels = layer.depthwise_kernel, layer.pointwise_kernel
-    positions = math.prod(spatial(output_shape, layer.data_format))
+    positions = math.prod(spatial_size(output_shape, layer.data_format))
     return MultiplyAdds(projection=positions * sum(math.prod(k.shape) for k in kernels))
 
 
@@ -164,7 +164,7 @@ def _(layer, input_shape, output_shape):
 def _(layer, input_shape, output_shape):
     total = multiply_adds(layer.attention, layer.attention_shape(input_shape), None)
     if layer.convolution is not None:
-        positions = math.prod(spatial(output_shape, layer.data_format))
+        positions = math.prod(spatial_size(output_shape, layer.data_format))
         total += MultiplyAdds(projection=positions * _kernel(layer.convolution))
     return total
 
@@ -186,18 +186,17 @@ class _Projecting(keras.Operation):
 def _(layer, input_shape, output_shape):
     # Before its average pooling. Windows at borders count in full, as convolutions do,
     # and q . r once for each key, which gives the GFLOPs that its paper prints.
-    positions = math.prod(spatial(input_shape, layer.data_format))
-    keys = math.prod(layer.kernel_size)
-    return MultiplyAdds(
-        projection=positions * _kernel(layer.qkv),
-        attention=positions * keys * 2 * layer.filters,
-        relative=positions * keys * layer.filters,
-    )
+    positions = math.prod(spatial_size(input_shape, layer.data_format))
+    return _in_windows(layer, positions, math.prod(layer.kernel_size))
 
 
 @multiply_adds.register(AttentionStem2D)
 def _(layer, input_shape, output_shape):
-    positions, keys = math.prod(output_shape[1:-1]), layer.window**2
+    return _in_windows(layer, math.prod(output_shape[1:-1]), layer.window**2)
+
+
+def _in_windows(layer, positions, keys):
+    """Attention of each position to the keys of a window."""
     return MultiplyAdds(
         projection=positions * _kernel(layer.qkv),
         attention=positions * keys * 2 * layer.filters,
@@ -279,7 +278,7 @@ def projected(layer, input_shape):
     return projections._replace(size=projecting.size)
 
 
-def spatial(shape, data_format):
+def spatial_size(shape, data_format):
     """Returns the lengths of the axes besides batch and channels."""
     return shape[1:-1] if data_format == "channels_last" else shape[2:]
 

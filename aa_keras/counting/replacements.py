@@ -8,7 +8,7 @@ from aa_keras.counting.operations import (
     image_shape,
     layer_calls,
     multiply_adds,
-    spatial,
+    spatial_size,
 )
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.plain_text import as_table
@@ -65,7 +65,7 @@ def replacements(model, augmented, input_shape=None) -> list[Replacement]:
             gflops = tuple(map(sum, zip(gflops, row.gflops, strict=True)))
         rows[id(new)] = Replacement(
             layer=new.name,
-            map=row.map if row else tuple(spatial(after[2], new.data_format)),
+            map=row.map if row else tuple(spatial_size(after[2], new.data_format)),
             filters=new.filters,
             attention=new.attention.value_depth,
             params=(old.count_params(), new.count_params()),

@@ -8,13 +8,13 @@ from keras import ops
 from aa_keras.layers import validation
 from aa_keras.layers.depths import default_depths
 from aa_keras.layers.self_attention import (
-    WEIGHT_OPTIONS,
     SelfAttention,
     SelfAttention1D,
     SelfAttention2D,
 )
 from aa_keras.layers.shapes import channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer
+from aa_keras.layers.weight_options import take_weight_options
 
 
 class AugmentedConv(keras.layers.Layer):
@@ -46,7 +46,7 @@ class AugmentedConv(keras.layers.Layer):
         implementation="auto",
         **kwargs,
     ):
-        options = {n: kwargs.pop(n) for n in WEIGHT_OPTIONS if n in kwargs}
+        options = take_weight_options(kwargs)
         super().__init__(**kwargs)
         self.rank = len(self.attention_class.axes)
         self.filters = validation.positive_int("filters", filters)

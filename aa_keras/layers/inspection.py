@@ -1,6 +1,7 @@
 """The attention layers of a model: which they are, and what they project."""
 
 import contextlib
+import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,12 @@ def attention_layers(model) -> dict[str, SelfAttention]:
         name if names.count(name) == 1 else path: layer
         for name, (path, layer) in zip(names, paths.items(), strict=True)
     }
+
+
+def matches(path, pattern) -> bool:
+    """Whether a pattern, as of a shell, is that of a layer's path or of its name."""
+    names = (path, path.rpartition("/")[2])
+    return any(fnmatch.fnmatchcase(name, pattern) for name in names)
 
 
 def _search(parent, path, found, seen):

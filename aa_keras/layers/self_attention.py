@@ -18,16 +18,13 @@ from aa_keras.layers.attention.position_encodings import ENCODINGS, POSITION_ENC
 from aa_keras.layers.attention.resampling import fit_table, pool, undo_halving
 from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
+from aa_keras.layers.weight_options import (
+    convolution_options,
+    serialized_weight_options,
+    set_weight_options,
+    take_weight_options,
+)
 
-WEIGHT_OPTIONS = {
-    f"{weight}_{kind}": module
-    for weight in ("kernel", "bias", "relative")
-    for kind, module in (
-        ("initializer", keras.initializers),
-        ("regularizer", keras.regularizers),
-        ("constraint", keras.constraints),
-    )
-}
 CHOICES = {
     "position_encoding": POSITION_ENCODINGS,
     "attention_downsampling": (1, 2),
@@ -86,7 +83,7 @@ class SelfAttention(keras.layers.Layer):
         implementation="auto",
         **kwargs,
     ):
-        options = {name: kwargs.pop(name, None) for name in WEIGHT_OPTIONS}
+        options = take_weight_options(kwargs)
         super().__init__(**kwargs)
         self.rank = len(self.axes)
         self.num_heads = validation.positive_int("num_heads", num_heads)
@@ -110,15 +107,7 @@ class SelfAttention(keras.layers.Layer):
                 "'sample'"
             )
 
-        # The paper's listing passes this number where TensorFlow takes the mean.
-        deviation = (self.key_depth // self.num_heads) ** -0.5
-        defaults = {
-            "kernel_initializer": "glorot_uniform",
-            "bias_initializer": "zeros",
-            "relative_initializer": keras.initializers.RandomNormal(stddev=deviation),
-        }
-        for name, module in WEIGHT_OPTIONS.items():
-            setattr(self, name, module.get(options[name] or defaults.get(name)))
+        set_weight_options(self, options, self.key_depth // self.num_heads)
         channels = 2 * key_depth + value_depth
         qkv_strides = 1 if strided == "pool" else self.strides
         self.qkv = self.build_convolution(channels, 1, strides=qkv_strides, name="qkv")
@@ -128,9 +117,7 @@ class SelfAttention(keras.layers.Layer):
 
     def build_convolution(self, filters, kernel_size, **options) -> keras.layers.Layer:
         """Returns a convolution with this layer's options for kernels and biases."""
-        for name in WEIGHT_OPTIONS:
-            if not name.startswith("relative"):
-                options[name] = getattr(self, name)
+        options |= convolution_options(self)
         options |= {"use_bias": self.use_bias, "data_format": "channels_last"}
         convolution = build_sublayer(
             self, self.convolution_class, filters, kernel_size, **options
@@ -305,9 +292,7 @@ class SelfAttention(keras.layers.Layer):
         # All but `self` and the last, `**kwargs`.
         arguments = list(inspect.signature(SelfAttention.__init__).parameters)[1:-1]
         config |= {name: getattr(self, name) for name in arguments}
-        for name, module in WEIGHT_OPTIONS.items():
-            config[name] = module.serialize(getattr(self, name))
-        return config
+        return config | serialized_weight_options(self)
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")

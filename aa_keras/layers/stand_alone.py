@@ -6,9 +6,14 @@ from keras import ops
 from aa_keras.layers import validation
 from aa_keras.layers.attention.local import attend_in_blocks, attend_to_patches
 from aa_keras.layers.attention.resampling import pool, wide_float
-from aa_keras.layers.self_attention import WEIGHT_OPTIONS
 from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
+from aa_keras.layers.weight_options import (
+    convolution_options,
+    serialized_weight_options,
+    set_weight_options,
+    take_weight_options,
+)
 
 IMPLEMENTATIONS = ("auto", "patches", "blocks")
 
@@ -85,7 +90,7 @@ class StandAloneAttention2D(keras.layers.Layer):
         implementation="auto",
         **kwargs,
     ):
-        options = {name: kwargs.pop(name, None) for name in WEIGHT_OPTIONS}
+        options = take_weight_options(kwargs)
         super().__init__(**kwargs)
         self.num_heads = validation.positive_int("num_heads", num_heads)
         self.filters = validation.head_depth("filters", filters, 2 * self.num_heads)
@@ -97,14 +102,7 @@ class StandAloneAttention2D(keras.layers.Layer):
         self.implementation = validation.one_of(
             "implementation", implementation, IMPLEMENTATIONS
         )
-        deviation = (self.filters // self.num_heads) ** -0.5
-        defaults = {
-            "kernel_initializer": "glorot_uniform",
-            "bias_initializer": "zeros",
-            "relative_initializer": keras.initializers.RandomNormal(stddev=deviation),
-        }
-        for name, module in WEIGHT_OPTIONS.items():
-            setattr(self, name, module.get(options[name] or defaults.get(name)))
+        set_weight_options(self, options, self.filters // self.num_heads)
         self.qkv = build_sublayer(
             self,
             keras.layers.Conv2D,
@@ -113,11 +111,7 @@ class StandAloneAttention2D(keras.layers.Layer):
             use_bias=use_bias,
             data_format="channels_last",
             name="qkv",
-            **{
-                name: getattr(self, name)
-                for name in WEIGHT_OPTIONS
-                if not name.startswith("relative")
-            },
+            **convolution_options(self),
         )
 
     def build(self, input_shape):
@@ -178,7 +172,9 @@ class StandAloneAttention2D(keras.layers.Layer):
         return output, keras.KerasTensor(scores, dtype=self.compute_dtype)
 
     def get_config(self):
-        config = super().get_config() | {
+        return {
+            **super().get_config(),
+            **serialized_weight_options(self),
             "filters": self.filters,
             "kernel_size": self.kernel_size,
             "num_heads": self.num_heads,
@@ -188,6 +184,3 @@ class StandAloneAttention2D(keras.layers.Layer):
             "use_bias": self.use_bias,
             "implementation": self.implementation,
         }
-        for name, module in WEIGHT_OPTIONS.items():
-            config[name] = module.serialize(getattr(self, name))
-        return config

@@ -59,10 +59,9 @@ def augment(
             `"conv5_*_2_conv"`, also of paths, as in `"backbone/conv5_*"`. An integer
             is the largest height and width of the output map, as in `14`.
             `"last_stage"` takes the smallest map of more than one position. A function
-            of a layer returns whether to augment it. On the maps of the integer and of
-            `"last_stage"` are meant the convolutions with kernels larger than 1x1, or
-            all where there are none such; those that cannot be augmented stay.
-            Defaults to `"last_stage"`.
+            of a layer returns whether to augment it. An integer and `"last_stage"`
+            skip convolutions that cannot be augmented, and kernels of 1x1 if there are
+            larger ones. Defaults to `"last_stage"`.
         mode: string, `"replace"` or `"add"`. Defaults to `"replace"`.
         num_heads: int, the attention heads. Defaults to `default_depths(filters)`.
         key_ratio: float, the key depth over filters, rounded down to a multiple of the

@@ -1,11 +1,11 @@
 """Which convolutions of a network to augment: by name, map size or a function."""
 
-import fnmatch
 import math
 
 import keras
 
 from aa_keras.keras_internals import call_shapes
+from aa_keras.layers.inspection import matches
 from aa_keras.layers.shapes import channels_last
 
 GRAPHS = (keras.Sequential, keras.Function)
@@ -31,11 +31,7 @@ def choose_convolutions(model, where) -> list[keras.layers.Conv2D]:
     elif callable(where):
         chosen = [layer for layer in found.values() if where(layer)]
     elif isinstance(where, str):
-        chosen = [
-            layer
-            for path, layer in found.items()
-            if any(fnmatch.fnmatchcase(name, where) for name in (layer.name, path))
-        ]
+        chosen = [layer for path, layer in found.items() if matches(path, where)]
     else:
         raise ValueError(
             f"where: received {where!r}; allowed: a pattern of names, the largest "

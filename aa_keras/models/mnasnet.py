@@ -10,6 +10,7 @@ from keras import layers
 
 from aa_keras.layers import SqueezeExcite
 from aa_keras.models import parts, spec, stages
+from aa_keras.models.placement import resolve_attention
 from aa_keras.options import check
 
 
@@ -103,7 +104,7 @@ def resolve(options: Mapping[str, Any]) -> spec.MnasNet:
             f"attention.stages: received {list(chosen)}; allowed: 2 to {len(STAGES)}, "
             "as blocks of stage 1 have no expansion to augment"
         )
-    return spec.resolve_attention(checked, ATTENTION, STAGES)
+    return resolve_attention(checked, ATTENTION, STAGES)
 
 
 def features(inputs, options, max_size, convolution):

@@ -12,6 +12,7 @@ from aa_keras.layers import AttentionStem2D, StandAloneAttention2D
 from aa_keras.models import parts, spec
 from aa_keras.models.channel_attention import BLOCK_LAYERS, STAGE_LAYERS, gate
 from aa_keras.models.parts import batch_normalization, parameter_free_shortcut
+from aa_keras.models.placement import resolve_attention
 from aa_keras.models.stages import Stage, build_stages, paper_attention, strided_size
 from aa_keras.options import check
 
@@ -172,7 +173,7 @@ def resolve(options: Mapping[str, Any]) -> spec.ResNet:
             "stand_alone.stem: received 'attention' for a network of small images; "
             "allowed: 'convolution'"
         )
-    return spec.resolve_attention(checked, ATTENTION[kind], stage_table(checked))
+    return resolve_attention(checked, ATTENTION[kind], stage_table(checked))
 
 
 def stage_table(options) -> list[Stage]:

@@ -24,6 +24,7 @@ from aa_keras.models.parts import (
     batch_normalization,
     image_input,
 )
+from aa_keras.models.placement import resolve_attention
 from aa_keras.models.resnet import DEPTHS, STAGES, build_resnet, stage_table
 from aa_keras.models.stages import paper_attention
 from aa_keras.models.suppression import suppress
@@ -252,7 +253,7 @@ def resolve(options: Mapping[str, Any]) -> spec.RetinaNet:
     if checked.depth not in depths:
         raise ValueError(f"depth: received {checked.depth}; allowed: {depths}")
     backbone = spec.ResNet(depth=checked.depth, classes=checked.classes)
-    return spec.resolve_attention(checked, ATTENTION, stage_table(backbone))
+    return resolve_attention(checked, ATTENTION, stage_table(backbone))
 
 
 def build_retinanet(

@@ -10,6 +10,7 @@ import keras
 from keras import layers
 
 from aa_keras.models import parts, spec
+from aa_keras.models.placement import resolve_attention
 from aa_keras.models.stages import Stage, build_stages, paper_attention
 from aa_keras.options import check
 
@@ -21,7 +22,7 @@ def resolve(options: Mapping[str, Any]) -> spec.Stack:
     checked = check(spec.Stack, options)
     stages = _stages(checked)
     defaults = paper_attention(stages, key_ratio=1.0, value_ratio=0.5, num_heads=1)
-    return spec.resolve_attention(checked, defaults, stages)
+    return resolve_attention(checked, defaults, stages)
 
 
 def _stages(options):

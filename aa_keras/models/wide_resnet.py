@@ -11,6 +11,7 @@ from keras import layers
 from aa_keras.models import parts, spec
 from aa_keras.models.channel_attention import BLOCK_LAYERS, STAGE_LAYERS, gate
 from aa_keras.models.parts import batch_normalization, parameter_free_shortcut
+from aa_keras.models.placement import resolve_attention
 from aa_keras.models.stages import Stage, build_stages, paper_attention
 from aa_keras.options import check
 
@@ -50,7 +51,7 @@ def resolve(options: Mapping[str, Any]) -> spec.WideResNet:
         raise ValueError(
             f"depth: received {checked.depth}; allowed: 6 n + 4, such as 16 or 28"
         )
-    return spec.resolve_attention(checked, ATTENTION, stage_table(checked))
+    return resolve_attention(checked, ATTENTION, stage_table(checked))
 
 
 def stage_table(options) -> list[Stage]:

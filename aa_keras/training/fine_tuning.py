@@ -1,6 +1,5 @@
 """Training that starts from a trained network: its weights, frozen layers, rates."""
 
-import fnmatch
 import hashlib
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from keras import ops
 
 from aa_keras import keras_internals
 from aa_keras.layers import copy_weights
+from aa_keras.layers.inspection import matches
 from aa_keras.workdir import WorkDir
 
 
@@ -20,11 +20,7 @@ def freeze(model, patterns) -> None:
     """
     paths = dict(_layers(model, ()))
     for pattern in patterns:
-        matching = [
-            layer
-            for path, layer in paths.items()
-            if any(fnmatch.fnmatchcase(name, pattern) for name in (path, layer.name))
-        ]
+        matching = [layer for path, layer in paths.items() if matches(path, pattern)]
         if not matching:
             raise ValueError(
                 f"train.freeze: received {pattern!r}, which matches no layer; allowed: "

@@ -52,16 +52,14 @@ def draw_attention_maps(
     """
     image, scores = picture_of(image), np.asarray(scores)
     heads = _check_heads(scores, queries, heads, COMBINED)
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity: received {opacity}; allowed: 0 to 1")
+    check_opacity(opacity)
     scores = np.stack([head_of(scores, head) for head in heads])
     height, width = image.shape[:2]
     figure, axes = picture_grid(len(queries), 1 + len(heads), height / width, title)
     # Map cells and pixels are drawn on the same coordinates, whatever their numbers.
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     cells = query_cells(queries, (height, width), scores.shape[-2:])
-    cell_height, cell_width = height / scores.shape[-2], width / scores.shape[-1]
-    for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
+    for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
         axes[row, 0].imshow(image, cmap="gray", extent=extent)
         ring(axes[row, 0], query)
         axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
@@ -72,8 +70,7 @@ def draw_attention_maps(
             shares = axis.imshow(
                 one, cmap=SHARES, vmin=0, vmax=limit, extent=extent, alpha=opacity
             )
-            corner = (x * cell_width - 0.5, y * cell_height - 0.5)
-            outline(axis, corner, cell_width, cell_height)
+            outline(axis, cell, scores.shape[-2:], (height, width))
         _bar(figure, axes[row, -1], shares, "attention")
     axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
     name_heads(axes[0, 1:], heads)
@@ -231,6 +228,12 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     return figure
 
 
+def check_opacity(opacity) -> None:
+    """Raises ValueError if an opacity is not from 0 to 1."""
+    if not 0 <= opacity <= 1:
+        raise ValueError(f"opacity: received {opacity}; allowed: 0 to 1")
+
+
 def head_of(scores, head) -> np.ndarray:
     """Returns one head of scores (heads, ...), or their `"mean"` or `"max"`."""
     return COMBINED[head](scores, axis=0) if head in COMBINED else scores[head]
@@ -302,7 +305,10 @@ def ring(axis, query):
         axis.plot(query[1], query[0], "o", ms=8, mfc="none", mec=color, mew=width)
 
 
-def outline(axis, corner, width, height):
+def outline(axis, cell, map_size, image_size):
+    """Draws the border of a cell of a map that is stretched over an image."""
+    height, width = (pixels / n for pixels, n in zip(image_size, map_size, strict=True))
+    corner = (cell[1] * width - 0.5, cell[0] * height - 0.5)
     for color, line_width in OUTLINE:
         line: dict[str, Any] = {"ec": color, "lw": line_width, "clip_on": False}
         axis.add_patch(Rectangle(corner, width, height, fill=False, **line))

@@ -9,6 +9,7 @@ from aa_keras.visualization.figures import (
     COMBINED,
     INK,
     SHARES,
+    check_opacity,
     head_of,
     name_heads,
     outline,
@@ -46,8 +47,7 @@ def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) ->
     >>> draw_attention_overview(images[0], scores, (3, 3)).savefig("overview.png")
     """
     image = picture_of(image)
-    if not 0 <= opacity <= 1:
-        raise ValueError(f"opacity: received {opacity}; allowed: 0 to 1")
+    check_opacity(opacity)
     for name, heads in scores.items():
         if np.ndim(heads) != 3:
             raise ValueError(
@@ -60,8 +60,8 @@ def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) ->
     figure, axes = picture_grid(len(scores), 1 + len(names), height / width, title)
     extent = (-0.5, width - 0.5, height - 0.5, -0.5)
     for row, (layer, heads) in zip(axes, scores.items(), strict=True):
-        ((y, x),) = query_cells([query], (height, width), np.shape(heads)[1:])
-        cell = height / np.shape(heads)[1], width / np.shape(heads)[2]
+        map_size = np.shape(heads)[1:]
+        (cell,) = query_cells([query], (height, width), map_size)
         row[0].imshow(image, cmap="gray", extent=extent)
         _draw(row[0], head_of(heads, "mean"), extent, alpha=opacity)
         ring(row[0], query)
@@ -73,7 +73,7 @@ def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) ->
                 axis.set_visible(False)
                 continue
             _draw(axis, head_of(heads, name), extent)
-            outline(axis, (x * cell[1] - 0.5, y * cell[0] - 0.5), cell[1], cell[0])
+            outline(axis, cell, map_size, (height, width))
     axes[0, 0].set_title("mean on image", color=INK, fontsize=9)
     name_heads(axes[np.argmax([len(heads) for heads in scores.values()]), 1:], names)
     return figure

@@ -111,10 +111,10 @@ def test_refusals_leave_no_folder(settings, message, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ([], "beside initial_weights alone"),
+        ([], "together with initial_weights"),
         (
             ["train.initial_weights=x", "train.distribution=mirrored"],
-            "with distribution: none alone",
+            "kept_learning_rate_factor with distribution: none",
         ),
     ],
 )
