@@ -83,6 +83,19 @@ def digits():
 
 
 @pytest.fixture(scope="session")
+def digit_files(tmp_path_factory):
+    """Files of three test digits, by class."""
+    folder = tmp_path_factory.mktemp("digits")
+    data = load_digits()
+    files = {}
+    for index in (4, 9, 14):
+        pixels = np.round(data.images[index] * (255 / 16)).astype(np.uint8)
+        files[str(data.target[index])] = folder / f"{index}.png"
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return files
+
+
+@pytest.fixture(scope="session")
 def encode():
     """A function from pixels to the bytes of a file, by Pillow."""
 

@@ -11,7 +11,8 @@ from aa_keras.data.preprocessing import (
     MapPreprocessing,
     Preprocessing,
 )
-from aa_keras.data.sources import Source, open_source, register
+from aa_keras.data.source import Source
+from aa_keras.data.sources import open_source, register
 
 __all__ = [
     "DetectionPreprocessing",
