@@ -9,6 +9,7 @@ import functools
 import io
 import warnings
 import weakref
+from collections.abc import Iterator
 
 import keras
 from keras import ops
@@ -72,6 +73,26 @@ def build_metrics(model, data_batch) -> None:
     model._symbolic_build(data_batch=data_batch)
 
 
+@contextlib.contextmanager
+def layout_of_each_batch() -> Iterator[None]:
+    """Lets a distribution on JAX lay out each batch by its own shape.
+
+    Keras takes the layout of the first batch for all, and a smaller last one fails.
+    """
+    from keras.src.backend.jax import trainer
+
+    def batches(self, distribution):
+        return map(trainer._distribute_data, self.data_adapter.get_jax_iterator())
+
+    name = "_get_distributed_iterator"
+    before = getattr(trainer.JAXEpochIterator, name)
+    setattr(trainer.JAXEpochIterator, name, batches)
+    try:
+        yield
+    finally:
+        setattr(trainer.JAXEpochIterator, name, before)
+
+
 def sum_gradients_outside(optimizer) -> None:
     """Lets the caller add up the gradients of replicas before `optimizer.apply`.
 
@@ -128,6 +149,28 @@ def load_fitting_weights(model, path) -> list:
         for weight in (*layer._trainable_variables, *layer._non_trainable_variables)
     }
     return [weight for weight in model.weights if id(weight) not in left_out]
+
+
+def read_device() -> str:
+    """Returns the kind of device that computes: `"cpu"`, `"gpu"` or `"tpu"`.
+
+    Keras lists devices on TensorFlow and JAX alone.
+    """
+    if keras.backend.backend() == "torch":
+        from keras.src.backend.torch.core import get_device
+
+        return "cpu" if get_device() == "cpu" else "gpu"
+    return keras.distribution.list_devices()[0].split(":")[0].lower()
+
+
+def read_capability() -> float:
+    """Returns the compute capability of the NVIDIA GPU that JAX computes on, else 0."""
+    if keras.backend.backend() != "jax" or read_device() != "gpu":
+        return 0.0
+    import jax
+
+    capability = str(getattr(jax.devices()[0], "compute_capability", ""))
+    return float(capability) if capability[:1].isdigit() else 0.0  # AMD: "gfx90a"
 
 
 def custom_gradient(function, gradient, options):

@@ -38,7 +38,15 @@ ARROWS = {
         "whole_writes",
         "workdir",
     },
-    "export": {"config", "data", "layers", "tasks", "training", "whole_writes"},
+    "export": {
+        "config",
+        "data",
+        "keras_internals",
+        "layers",
+        "tasks",
+        "training",
+        "whole_writes",
+    },
     "paper": {
         "config",
         "counting",

@@ -193,12 +193,17 @@ def predict(workdir, images, top, out, as_json):
     metavar="NAME",
     help="Whose scores are served; defaults to the first with attention, as in maps.",
 )
-def export_(workdir, out, format, attention_layer):
+@click.option(
+    "--platform",
+    type=click.Choice(["cpu", "gpu"]),
+    help="Where it will run; defaults to what this machine computes on.",
+)
+def export_(workdir, out, format, attention_layer, platform):
     """Write OUT/<version>/ for serving, checked by loading it again."""
     _require_for_run(workdir, *([] if format == "saved_model" else [format]))
     with quiet_import():
         from aa_keras import export
-    say(export.export(workdir, out, format, attention_layer))
+    say(export.export(workdir, out, format, attention_layer, platform))
 
 
 @cli.command()

@@ -252,9 +252,10 @@ class Train(Section):
         ema: float, the decay of the moving average of the weights, which the run ends
             with. Defaults to no average.
         accumulate_steps: int, the steps whose gradients make one update.
-        distribution: string, the devices: one, those of this machine, or those of
-            several machines.
+        distribution: string, the devices: one, those of this machine (mirrored, on JAX
+            data_parallel), or those of several machines.
         batch_norm: string, whose batch is normalised: that of each device, or all.
+            With data_parallel it is always all.
         steps_per_execution: int, the steps of one call of the compiled function.
         keep_checkpoints: int, the newest checkpoints that are kept.
         checkpoint_minutes: float, the time between checkpoints inside an epoch.
@@ -283,7 +284,7 @@ class Train(Section):
     label_smoothing: Rate = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
-    distribution: Literal["none", "mirrored", "multi_worker"] = "none"
+    distribution: Literal["none", "mirrored", "multi_worker", "data_parallel"] = "none"
     batch_norm: Literal["replica", "sync"] = "replica"
     steps_per_execution: Positive = 1
     keep_checkpoints: Positive = 3

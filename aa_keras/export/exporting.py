@@ -12,12 +12,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from aa_keras import config
+from aa_keras import config, layers
 from aa_keras.export import assets, checking
 from aa_keras.export.formats import FORMATS
 from aa_keras.export.publishing import publish
+from aa_keras.keras_internals import read_device
 from aa_keras.tasks import require_pictures, task_of_kind
 from aa_keras.training import load_run
+
+
+PLATFORMS = ("cpu", "gpu")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +45,9 @@ class Job:
     expected: dict[str, np.ndarray]
 
 
-def export(workdir, out, format="saved_model", attention_layer=None) -> Path:
+def export(
+    workdir, out, format="saved_model", attention_layer=None, platform=None
+) -> Path:
     """Exports a finished run to `OUT/<version>/`.
 
     Args:
@@ -49,6 +55,7 @@ def export(workdir, out, format="saved_model", attention_layer=None) -> Path:
         out: path of the folder of the versions; created if it does not exist.
         format: str, a key of `FORMATS`. Defaults to `"saved_model"`.
         attention_layer: str, as of `export_model`, for a SavedModel.
+        platform: str, as of `export_model`.
 
     Raises:
         ValueError: as `export_model`, and if another format is given a layer.
@@ -72,6 +79,7 @@ def export(workdir, out, format="saved_model", attention_layer=None) -> Path:
         preprocessing=run.task.preprocessing,
         class_names=run.task.class_names,
         attention_layer=attention_layer,
+        platform=platform,
         card={**run.result, "experiment": experiment},
         images=checking.sample_images(run.task.preprocessing, run.experiment.data),
     )
@@ -85,6 +93,7 @@ def export_model(
     preprocessing,
     class_names,
     attention_layer=None,
+    platform=None,
     card=None,
     images=None,
     version=None,
@@ -105,6 +114,8 @@ def export_model(
         class_names: sequence of strings, one for each class.
         attention_layer: str, the layer whose scores `serve_attention` returns.
             Defaults to the first attention layer, as in `aa-keras maps`.
+        platform: str, `"cpu"` or `"gpu"`, where the export will run: the form of
+            attention that `"auto"` is there. Defaults to this machine's.
         card: dictionary of plain data to add to the model card.
         images: list of uint8 arrays (height, width, channels) to compare on. Defaults
             to photographs.
@@ -129,6 +140,11 @@ def export_model(
     >>> tf.saved_model.load(path).signatures["serving_default"](images=images)
     """
     record = _find_format(format)
+    platform = read_device() if platform is None else platform
+    if platform not in PLATFORMS:
+        raise ValueError(
+            f"platform: received {platform!r}; allowed: {', '.join(PLATFORMS)}"
+        )
     _refuse_unfitting(model, preprocessing)
     task_class = task_of_kind(preprocessing.task)
     task = require_pictures(task_class(None, preprocessing, tuple(class_names)))
@@ -140,7 +156,7 @@ def export_model(
     job = Job(model, task, attention_layer, images, inputs, expected)
 
     def write(folder):
-        with _quiet():
+        with _quiet(), layers.use_platform(model, platform):
             written = record.write(folder, job)
         answers = checking.ask(format, folder, inputs, images)
         signatures = written["signatures"]
@@ -148,6 +164,7 @@ def export_model(
         whole_card = {
             "format": format,
             "name": model.name,
+            "platform": platform,
             **written,
             **(card or {}),
             "preprocessing": dataclasses.asdict(preprocessing),

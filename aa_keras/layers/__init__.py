@@ -13,6 +13,7 @@ from aa_keras.layers.inspection import (
     attention_layers,
     record_projections,
     use_implementation,
+    use_platform,
 )
 from aa_keras.layers.self_attention import Projections, SelfAttention1D, SelfAttention2D
 from aa_keras.layers.stand_alone import StandAloneAttention2D
@@ -32,6 +33,7 @@ __all__ = [
     "Projections",
     "record_projections",
     "use_implementation",
+    "use_platform",
     "resize_relative_embeddings",
     "copy_weights",
     "SqueezeExcite",

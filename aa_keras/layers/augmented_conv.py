@@ -249,11 +249,13 @@ class AugmentedConv2D(AugmentedConv):
         on_larger_input: `"raise"`, or `"resize"` to interpolate relative embeddings
             for a larger input than they were built for. A smaller input uses the
             embeddings of the distances it has. Defaults to `"raise"`.
-        implementation: `"listing"` as in the paper, `"fused"` (in blocks, memory grows
-            with height times width and not with its square), or `"auto"`, which
-            selects the fused one for maps. Defaults to `"auto"`. Three things need
-            `"listing"`: JAX's forward mode (`jax.jvp`), `model.export` to LiteRT, and
-            `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
+        implementation: how attention is computed; all give the same values.
+            `"listing"` as in the paper; `"fused"` in blocks for a CPU and `"chunked"`
+            in blocks for an accelerator, whose memory grows with height times width and
+            not with its square; on JAX also `"pallas"`, a kernel for TPUs, and
+            `"cudnn"`, in 16 bits on GPUs. `"auto"` selects by device, size and dtype.
+            Defaults to `"auto"`. Three things need `"listing"`: JAX's forward mode
+            (`jax.jvp`), `model.export` to LiteRT, and `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
             last one; `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in
             the environment, also helps. `use_implementation` switches a whole model.
         **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and

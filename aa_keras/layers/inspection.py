@@ -5,9 +5,16 @@ import fnmatch
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import keras
+
 from aa_keras.keras_internals import sublayers
 from aa_keras.layers import validation
-from aa_keras.layers.attention.implementations import IMPLEMENTATIONS
+from aa_keras.layers.attention.implementations import (
+    DEVICES,
+    IMPLEMENTATIONS,
+    Platform,
+    choose,
+)
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import Projections, SelfAttention
 
@@ -90,12 +97,42 @@ def use_implementation(model, implementation: str) -> Iterator[None]:
 
     Args:
         model: `keras.Model` of any kind.
-        implementation: str, `"listing"`, `"fused"` or `"auto"`.
+        implementation: str, as the argument of `AugmentedConv2D`.
     """
     validation.one_of("implementation", implementation, IMPLEMENTATIONS)
+    with _implementations(model, lambda layer: implementation):
+        yield
+
+
+@contextlib.contextmanager
+def use_platform(model, device: str) -> Iterator[None]:
+    """Chooses in a `with` block what `implementation="auto"` is on another device.
+
+    A model that is exported keeps what was chosen when it was traced.
+
+    Args:
+        model: `keras.Model` of any kind.
+        device: str, `"cpu"`, `"gpu"` or `"tpu"`.
+    """
+    validation.one_of("device", device, DEVICES)
+
+    def chosen(layer):
+        if layer.implementation != "auto":
+            return layer.implementation
+        size = (None, None) if layer.rank == 2 else (None, 1)
+        depths = (layer.key_depth // layer.num_heads,) * 2
+        backend = keras.backend.backend()
+        return choose(Platform(device), backend, size, layer.compute_dtype, depths)
+
+    with _implementations(model, chosen):
+        yield
+
+
+@contextlib.contextmanager
+def _implementations(model, choice):
     with contextlib.ExitStack() as stack:
         for layer in attention_layers(model).values():
-            stack.enter_context(_replaced(layer, "implementation", implementation))
+            stack.enter_context(_replaced(layer, "implementation", choice(layer)))
         yield
 
 

@@ -1,4 +1,4 @@
-"""Several devices and several machines, with `tf.distribute`.
+"""Several devices and several machines: `tf.distribute`, on JAX `keras.distribution`.
 
 Every worker runs the same program. Only the chief reads and writes the work directory;
 it sends the others the state to resume from. They need nothing but the data set.
@@ -8,21 +8,58 @@ import contextlib
 import json
 from typing import Any
 
+import keras
 import tensorflow as tf
+
+from aa_keras import keras_internals
+
+# What `train.distribution` may be on each backend of Keras.
+ALLOWED = {
+    "tensorflow": ("none", "mirrored", "multi_worker"),
+    "jax": ("none", "data_parallel"),
+    "torch": ("none",),
+}
 
 
 class LostWorker(RuntimeError):
     """Another worker of the run is gone."""
 
 
-def build_strategy(name: str) -> tf.distribute.Strategy | None:
+class DataParallel(keras.distribution.DataParallel):
+    """All devices that JAX sees share each batch, if it is a multiple of their number.
+
+    Each computes any other batch whole, such as the last one of a split.
+    """
+
+    cluster_resolver = None
+
+    @property
+    def num_replicas_in_sync(self) -> int:
+        return self.num_model_replicas
+
+    def get_data_layout(self, data_shape):
+        layout = super().get_data_layout(data_shape)
+        if data_shape[0] % self.num_model_replicas == 0:
+            return layout
+        axes = [None] * len(data_shape)
+        return keras.distribution.TensorLayout(axes, layout.device_mesh)
+
+    @contextlib.contextmanager
+    def scope(self):
+        with keras_internals.layout_of_each_batch(), super().scope():
+            yield
+
+
+def build_strategy(name: str) -> tf.distribute.Strategy | DataParallel | None:
     """Returns the strategy of `train.distribution`, before TensorFlow runs anything.
 
     `"mirrored"` takes all GPUs of this machine, or its logical processors,
-    `"multi_worker"` the cluster in TF_CONFIG.
+    `"multi_worker"` the cluster in TF_CONFIG, `"data_parallel"` all devices of JAX.
     """
     if name == "none":
         return None
+    if name == "data_parallel":
+        return DataParallel()
     if name == "mirrored":
         list_devices = tf.config.list_logical_devices
         devices = list_devices("GPU") or list_devices("CPU")
@@ -59,9 +96,22 @@ def num_replicas(strategy) -> int:
     return strategy.num_replicas_in_sync if strategy else 1
 
 
+def of_tensorflow(strategy) -> tf.distribute.Strategy | None:
+    """Returns the strategy if the steps of a run must be written for it."""
+    return strategy if isinstance(strategy, tf.distribute.Strategy) else None
+
+
 def scope(strategy) -> contextlib.AbstractContextManager:
     """Returns the context in which a model is built."""
     return strategy.scope() if strategy else contextlib.nullcontext()
+
+
+def fit_scope(strategy) -> contextlib.AbstractContextManager:
+    """Returns the context in which a model is fitted: of JAX that in which it is built.
+
+    A model knows its `tf.distribute` strategy.
+    """
+    return contextlib.nullcontext() if of_tensorflow(strategy) else scope(strategy)
 
 
 def share_state(strategy, model, epoch: int) -> int:

@@ -50,6 +50,9 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
             `Interrupted` after SIGTERM or SIGUSR1, when the run is saved.
     """
     refuse_other_backend(experiment)
+    if keras.backend.backend() != "tensorflow":
+        # TensorFlow reads the data; it would take all memory of the GPUs.
+        tf.config.set_visible_devices([], "GPU")
     workdir = WorkDir(workdir)
     strategy = distribution.build_strategy(experiment.train.distribution)
     chief = distribution.is_chief(strategy)
@@ -76,10 +79,15 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
 
 
 def refuse_other_backend(experiment) -> None:
-    """Raises ValueError for options of TensorFlow on another backend of Keras."""
+    """Raises ValueError for options that the backend of Keras does not have."""
     backend, defaults = keras.backend.backend(), config.Train.model_fields
+    allowed = distribution.ALLOWED[backend]
+    if experiment.train.distribution not in allowed:
+        raise ValueError(
+            f"train.distribution: received {experiment.train.distribution!r}; allowed "
+            f"on the backend {backend!r}: {', '.join(allowed)}"
+        )
     for key in (
-        "distribution",
         "accumulate_steps",
         "deterministic",
         "ema",
@@ -111,7 +119,8 @@ def _train_task(task, workdir, strategy, report):
     with distribution.scope(strategy):
         model = build_model(experiment, task.preprocessing.output_shape)
         fine_tuning.freeze(model, options.freeze)
-        average, factors = compile_model(model, task, plan, strategy)
+        compiled_for = distribution.of_tensorflow(strategy)
+        average, factors = compile_model(model, task, plan, compiled_for)
     # Elsewhere the state of a step is spread over processes or not in variables.
     inside_epochs = strategy is None and keras.backend.backend() == "tensorflow"
     inside_epochs = inside_epochs and not experiment.smoke
@@ -144,7 +153,8 @@ def _train_task(task, workdir, strategy, report):
     anew = f"starting anew, {plan.epochs} epochs"
     is_new = first_epoch == run_state.step == 0
     report(f"{experiment.name}: {anew if is_new else resuming}")
-    with run_state.signals if inside_epochs else contextlib.nullcontext():
+    signals = run_state.signals if inside_epochs else contextlib.nullcontext()
+    with signals, distribution.fit_scope(strategy):
         fit(model, task, plan, first_epoch, strategy, run_state, report)
     return finish(model, task, plan, workdir, run_state) if chief else None
 
@@ -225,7 +235,7 @@ def fit(model, task, plan, first_epoch, strategy, run_state, report) -> None:
             if not epochs:
                 continue
             training = task.build_training(epochs, first_batch=first_batch)
-            if strategy:
+            if distribution.of_tensorflow(strategy):
                 build_metrics(model, training, strategy)
             if first_batch:  # makes the variables of metrics, which get their values
                 model.evaluate(training.take(model.steps_per_execution), verbose=0)

@@ -198,12 +198,17 @@ def test_a_model_in_memory_and_its_next_version(tmp_path, photograph):
     first = export.export_saved_model(model, tmp_path / "a/b", **arguments)
     before = content(first)
     second = export.export_saved_model(
-        model, tmp_path / "a/b", **arguments, version=7, card={"author": "me"}
+        model,
+        tmp_path / "a/b",
+        **arguments,
+        version=7,
+        card={"author": "me"},
+        platform="gpu",
     )
     assert (first.name, second.name) == ("1", "7")
     assert content(first) == before
     card = json.loads((second / "assets.extra/model_card.json").read_text())
-    assert card["author"] == "me"
+    assert (card["author"], card["platform"]) == ("me", "gpu")
     assert card["attention_layer"] == "attention"
     answer = tf.saved_model.load(str(second)).signatures["serving_default"](
         images=tf.constant(photograph[None])
@@ -295,6 +300,7 @@ def test_a_network_without_attention(tmp_path):
             {"attention_layer": "x"},
             "attention_layer: received 'x'; allowed: attent",
         ),
+        ({}, {"platform": "tpu"}, "platform: received 'tpu'; allowed: cpu, gpu"),
         ({}, {"version": 0}, "version: received 0; allowed: 1, 2, 3"),
     ],
 )

@@ -27,7 +27,7 @@ from tests.layers.comparison import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPLEMENTATIONS = ("listing", "fused")
+IMPLEMENTATIONS = ("listing", "fused", "chunked")
 implementations = pytest.mark.parametrize("implementation", IMPLEMENTATIONS)
 
 

@@ -141,12 +141,14 @@ def test_any_block_size_gives_the_same(blocks, with_tables):
     [(1, 1), (4, 3), (10, 4), (40, 7), (10**6, 1), (10**6, 40), (10**6, 10**6)],
 )
 def test_blocks_have_the_gradient_of_the_listing(
-    chunk_rows, block_rows, size, with_tables, monkeypatch
+    chunk_rows, block_rows, size, with_tables
 ):
     """Chunks and blocks of some rows, of uneven rows, of uneven maps, of all."""
     height, width = size
-    monkeypatch.setattr(fused, "CHUNK_BYTES", chunk_rows * 4 * width * (height + width))
-    block_bytes = block_rows * 4 * width * height * width
+    sizes = {
+        "block_bytes": block_rows * 4 * width * height * width,
+        "chunk_bytes": chunk_rows * 4 * width * (height + width),
+    }
     q, k, v, upstream = (
         tf.constant(draw((2, 3, height * width, depth), seed))
         for seed, depth in enumerate((4, 4, 2, 2))
@@ -157,14 +159,17 @@ def test_blocks_have_the_gradient_of_the_listing(
     results = []
     for attention in (
         lambda *inputs: listing_attention(*inputs)[0],
-        lambda *inputs: fused.fused_attention(*inputs, block_bytes),
+        lambda *inputs: fused.fused_attention(*inputs, fused.CACHE._replace(**sizes)),
+        lambda *inputs: fused.fused_attention(*inputs, fused.MEMORY._replace(**sizes)),
     ):
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             output = attention(q, k, v, size, tables)
         results.append((output, *tape.gradient(output, inputs, upstream)))
-    for expected, result in zip(*results, strict=True):
-        np.testing.assert_allclose(result, expected, atol=1e-5)
+    expected, *others = results
+    for result in others:
+        for gradient, own in zip(expected, result, strict=True):
+            np.testing.assert_allclose(own, gradient, atol=1e-5)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])

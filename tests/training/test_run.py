@@ -141,6 +141,11 @@ def test_what_is_tensorflows_alone_is_refused_elsewhere(setting, monkeypatch, tm
         train(tmp_path / "run", f"train.{setting}")
 
 
+def test_what_is_jaxs_alone_is_refused_on_tensorflow(tmp_path):
+    with pytest.raises(ValueError, match="allowed on the backend 'tensorflow': none, m"):
+        train(tmp_path / "run", "train.distribution=data_parallel")
+
+
 def test_only_the_splits_that_a_run_names_are_measured(tmp_path):
     named = "train.measure=[validation]"
     result, _ = train(tmp_path / "run", "smoke=true", named)

@@ -11,6 +11,7 @@ from aa_keras.layers import (
     attention_layers,
     record_projections,
     use_implementation,
+    use_platform,
 )
 from tests.visualization.readings import (
     PIXELS,
@@ -145,6 +146,11 @@ def test_the_model_recovers_from_an_exception(network):
     before = {name: dict(vars(layer)) for name, layer in layers.items()}
     with use_implementation(network, "listing"):
         assert {layer.implementation for layer in layers.values()} == {"listing"}
+        with use_platform(network, "gpu"):  # of what is "auto" alone
+            assert {layer.implementation for layer in layers.values()} == {"listing"}
+    for device, expected in (("cpu", "fused"), ("gpu", "chunked")):
+        with use_platform(network, device):
+            assert {layer.implementation for layer in layers.values()} == {expected}
     with pytest.raises(ZeroDivisionError), use_implementation(network, "listing"):
         record_projections(lambda: 1 // 0, layers)
     assert {name: dict(vars(layer)) for name, layer in layers.items()} == before

@@ -1,4 +1,4 @@
-"""Relative self-attention in blocks that fit the cache, without (HW, HW) tensors.
+"""Relative self-attention in blocks, without (HW, HW) tensors.
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head. A map is one head of one image; a block takes m maps and h of their
@@ -9,8 +9,8 @@ b = q R_w^T (one for each column) at absolute positions,
 
     logits[i, j] = q_i . k_j + a[i, j_y] + b[i, j_x],
 
-so that all a and b together are small, and the logits of a block never leave the cache.
-The gradient computes each block again instead of storing it.
+so that all a and b together are small, and the logits of a block never leave a cache
+that holds it. The gradient computes each block again instead of storing it.
 """
 
 from typing import NamedTuple
@@ -20,11 +20,30 @@ from keras import ops
 from aa_keras.keras_internals import custom_gradient
 from aa_keras.layers.attention.tiling import Parts, map_blocks, plan_grid
 
-# Upper bounds for the logits of a block and for the relative terms of a chunk of
-# blocks. Larger blocks leave the cache, smaller ones make poor products.
-BLOCK_BYTES = 5 * 2**20
-CHUNK_BYTES = 16 * 2**20
-BLOCKS_IN_FLIGHT = 2
+
+class Limits(NamedTuple):
+    """How large the blocks are.
+
+    Args:
+        block_bytes: int, upper bound for the float32 logits of one block, as far as one
+            row of queries of one map stays below it.
+        chunk_bytes: int, upper bound for the relative terms of a chunk of blocks.
+        in_flight: int, the most blocks computed, and in memory, at once.
+        most_terms: int, the most relative terms of a query, H + W, that lengthen q and
+            k; more are added to the logits.
+    """
+
+    block_bytes: int
+    chunk_bytes: int
+    in_flight: int
+    most_terms: float
+
+
+# On a CPU larger blocks leave the cache, smaller ones make poor products, and a long
+# product costs more than sums in the cache.
+CACHE = Limits(5 * 2**20, 16 * 2**20, 2, most_terms=30)
+# An accelerator needs much work at once, and reads the logits from memory for each sum.
+MEMORY = Limits(128 * 2**20, 256 * 2**20, 1, most_terms=float("inf"))
 
 
 def relative_windows(table, length):
@@ -37,13 +56,12 @@ def relative_windows(table, length):
     return ops.reshape(table[length - 1 : last], shape)[:, :length]
 
 
-def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
+def fused_attention(q, k, v, size, tables, limits=CACHE):
     """Computes the output of `listing_attention` in memory that grows with HW.
 
     Args:
         q, k, v, size, tables: as for `listing_attention`.
-        block_bytes: int, upper bound for the float32 logits of one block, as far as one
-            row of queries of one map stays below it.
+        limits: `Limits`. Defaults to `CACHE`.
 
     Returns:
         Tensor (B, N, HW, V).
@@ -55,7 +73,7 @@ def fused_attention(q, k, v, size, tables, block_bytes=BLOCK_BYTES):
         for table, axis_length in zip(tables, size, strict=True)
         if table is not None
     ]
-    form = _Form(tables[0] is not None, tables[1] is not None, block_bytes)
+    form = _Form(tables[0] is not None, tables[1] is not None, limits)
     attend = custom_gradient(_attend, _gradient, form)
     output = attend(
         ops.reshape(q * depth**-0.5, (num_maps, *size, depth)),
@@ -92,11 +110,11 @@ def _gradient(form, inputs, output, upstream):
 
 
 class _Form(NamedTuple):
-    """Which relative terms there are, the bound of a block, and the size of the map."""
+    """Which relative terms there are, how large blocks are, and the size of the map."""
 
     has_rows: bool
     has_columns: bool
-    block_bytes: int
+    limits: Limits
     size: tuple = ()  # (H, W)
 
     def plan(self, q):
@@ -105,8 +123,8 @@ class _Form(NamedTuple):
         """
         num_maps, height, width, _ = ops.shape(q)
         # In rows of queries of one map.
-        chunk_rows = CHUNK_BYTES // (4 * width * (height + width))
-        block_rows = self.block_bytes // (4 * width * height * width)
+        chunk_rows = self.limits.chunk_bytes // (4 * width * (height + width))
+        block_rows = self.limits.block_bytes // (4 * width * height * width)
         chunks = plan_grid(num_maps, height, chunk_rows)
         blocks = plan_grid(chunks.maps, chunks.rows, block_rows)
         return self._replace(size=(height, width)), chunks, blocks
@@ -117,13 +135,13 @@ class _Form(NamedTuple):
 
     @property
     def in_product(self):
-        """Whether q and k are lengthened, by few terms and their places.
+        """Whether q and k are lengthened, by the terms and their places.
 
-        [q_i, a_i, -b_i] . [k_j, onehot(j_y), -onehot(j_x)] costs less than sums then.
+        The logits are [q_i, a_i, -b_i] . [k_j, onehot(j_y), -onehot(j_x)] then.
         """
         height, width = self.size
         terms = height * self.has_rows + width * self.has_columns
-        return isinstance(terms, int) and 0 < terms <= 30
+        return isinstance(terms, int) and 0 < terms <= self.limits.most_terms
 
 
 def _attend_chunk(parts, form, blocks):
@@ -134,7 +152,8 @@ def _attend_chunk(parts, form, blocks):
         output = _scores(parts, form) @ parts.keys[1]
         return Parts((_unflat(output, parts.queries[0]),))
 
-    return map_blocks(block, _with_terms(parts, form), like, blocks, BLOCKS_IN_FLIGHT)
+    in_flight = form.limits.in_flight
+    return map_blocks(block, _with_terms(parts, form), like, blocks, in_flight)
 
 
 def _with_terms(parts, form):
@@ -199,7 +218,7 @@ def _gradient_of_chunk(parts, form, blocks):
         Parts((upstream, *parts.queries), (parts.keys[0], v_transposed)),
         parts._replace(keys=(k_transposed, v_transposed)),
         blocks,
-        BLOCKS_IN_FLIGHT,
+        form.limits.in_flight,
     )
     depth = q.shape[-1]
     if form.in_product:

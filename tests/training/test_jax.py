@@ -1,0 +1,78 @@
+"""Runs on JAX: one device, and four of one process that share each batch."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.training import processes
+
+pytestmark = pytest.mark.slow
+
+# Deterministic operations and averages are TensorFlow's.
+SETTINGS = {"train.deterministic": "false", "train.ema": "null"}
+# 180 images in batches of 56 make a last one of 12; 179 one of 11, which four devices
+# cannot share.
+UNEVEN = {"data.batch_size": "56", "data.validation_examples": "179"}
+FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
+
+
+def run(workdir, settings, **env):
+    process = processes.start(
+        workdir, SETTINGS | settings, env={"KERAS_BACKEND": "jax", **env}
+    )
+    return processes.finish(process)
+
+
+@pytest.fixture(scope="module")
+def one_device(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("one") / "run"
+    run(workdir, UNEVEN)
+    return workdir
+
+
+def test_four_devices_learn_what_one_learns(one_device, tmp_path):
+    shared = UNEVEN | {"train.distribution": "data_parallel"}
+    output = run(tmp_path / "four", shared, XLA_FLAGS=FOUR_DEVICES)
+    assert "starting anew, 4 epochs" in output
+    one, four = (processes.measured(path) for path in (one_device, tmp_path / "four"))
+    assert len(one) == len(four) > 0
+    for a, b in zip(one, four, strict=True):
+        for key in a:
+            np.testing.assert_allclose(float(a[key]), float(b[key]), 1e-5, 1e-5)
+    a, b = (processes.weights(p / "model.keras") for p in (one_device, tmp_path / "four"))
+    for key in a:
+        np.testing.assert_allclose(a[key], b[key], atol=1e-5, err_msg=key)
+
+
+def test_each_image_is_measured_once(one_device):
+    for row in processes.table(one_device):
+        hits = float(row["val_accuracy"]) * 179
+        np.testing.assert_allclose(hits, round(hits), atol=1e-3)
+    result = json.loads((one_device / "result.json").read_text())
+    assert result["metrics"]["validation"]["images"] == 179
+
+
+def test_a_run_on_jax_learns_and_resumes(one_device, tmp_path):
+    """The same numbers whether or not it stopped between two epochs."""
+    settings = UNEVEN | {"train.schedule": "{name: constant}"}
+    run(tmp_path / "whole", settings | {"train.epochs": "3"})
+    run(tmp_path / "parts", settings | {"train.epochs": "2"})
+    assert "resuming after epoch 2" in run(
+        tmp_path / "parts", settings | {"train.epochs": "3"}
+    )
+    whole, parts = (processes.measured(tmp_path / name) for name in ("whole", "parts"))
+    for a, b in zip(whole, parts, strict=True):
+        for key in a:
+            np.testing.assert_allclose(float(a[key]), float(b[key]), 1e-5, 1e-5)
+
+
+def test_a_batch_that_devices_cannot_share_is_refused(tmp_path):
+    settings = {"data.batch_size": "58", "train.distribution": "data_parallel"}
+    process = processes.start(
+        tmp_path / "run",
+        SETTINGS | settings,
+        env={"KERAS_BACKEND": "jax", "XLA_FLAGS": FOUR_DEVICES},
+    )
+    output = processes.finish(process, status=2)
+    assert "data.batch_size: received 58; allowed: multiples of 4" in output
