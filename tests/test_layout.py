@@ -23,6 +23,7 @@ ARROWS = {
     "config": {"docstrings", "models", "options"},
     "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
+    "finished_runs": {"config", "models", "tasks", "workdir"},
     "sweep": {"config", "workdir"},
     "verification": {"checkpoints", "config", "data", "workdir"},
     "training": {
@@ -30,6 +31,7 @@ ARROWS = {
         "config",
         "counting",
         "data",
+        "finished_runs",
         "keras_internals",
         "layers",
         "models",
@@ -54,6 +56,7 @@ ARROWS = {
         "config",
         "data",
         "export",
+        "finished_runs",
         "layers",
         "models",
         "paper",
@@ -63,7 +66,6 @@ ARROWS = {
         "training",
         "verification",
         "visualization",
-        "workdir",
     },
     "__main__": {"cli"},
 }
