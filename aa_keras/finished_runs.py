@@ -25,7 +25,8 @@ def find_run(path, folder=None) -> "WorkDir | ShippedRun":
         return ShippedRun(path.as_posix(), folder)
     raise ValueError(
         f"{path}: no such folder or weights; allowed: the --workdir of a finished "
-        f"`aa-keras train`, or the name of shipped weights: {pretrained.listing(folder)}"
+        "`aa-keras train`, or the name of shipped weights: "
+        f"{pretrained.listing(folder)}"
     )
 
 
@@ -50,7 +51,7 @@ class ShippedRun:
         return config.parse(self.entry.experiment, Path(self.name))
 
     def load(self) -> Run:
-        """Loads the run as `WorkDir.load` does; its result is the entry of the index."""
+        """Loads the run as `WorkDir.load` does; its result is that of `list_weights`."""
         from aa_keras.tasks import find_task
 
         experiment = self.read_experiment()

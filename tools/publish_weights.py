@@ -112,7 +112,7 @@ def publish(workdirs, folder=None) -> str:
     seed = nearest_to_mean(accuracies)
     workdir, experiment, result = runs[seed]
     name = f"{experiment.data.name}/{experiment.model.network_name()}"
-    index = pretrained.read_index(folder)
+    index = pretrained.read_index(folder) if (folder / "index.json").exists() else {}
     if name in index and index[name].recipe != experiment.name:
         raise ValueError(
             f"{workdir}: {name} has the weights of {index[name].recipe!r}; allowed: that "
@@ -254,9 +254,7 @@ def _check_outputs(model, experiment, file):
     built = models.build(input_shape=shape, **options)
     built.load_weights(file)
     images = np.random.default_rng(0).normal(size=(4, *shape)).astype("float32")
-    difference = np.abs(
-        keras.ops.convert_to_numpy(built(images) - model(images))
-    ).max()
+    difference = np.abs(keras.ops.convert_to_numpy(built(images) - model(images))).max()
     if difference > 1e-5:
         raise ValueError(
             f"{experiment.name}: its network answers differently by {difference:.2g} "
@@ -269,13 +267,14 @@ def _licence():
         return tomllib.load(file)["project"]["license"]
 
 
-def main() -> None:
+def main(arguments=None) -> None:
+    """Publishes the runs that the command line names; an error is one line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs="+", help="work directories, one for each seed")
     parser.add_argument("--folder", help="defaults to that of the package")
-    arguments = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
-        print(publish(arguments.runs, arguments.folder))
+        print(publish(given.runs, given.folder))
     except (ValueError, OSError) as error:
         sys.exit(f"publish_weights: error: {' '.join(str(error).split())}")
 

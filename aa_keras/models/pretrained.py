@@ -20,7 +20,15 @@ SUFFIX = ".weights.h5"
 # Arguments that leave the trained weights as they are. `include_top=False` also frees
 # the number of classes.
 FREE = frozenset(
-    "input_shape input_tensor include_top pooling classifier_activation max_size name".split()
+    {
+        "input_shape",
+        "input_tensor",
+        "include_top",
+        "pooling",
+        "classifier_activation",
+        "max_size",
+        "name",
+    }
 )
 
 
@@ -224,8 +232,8 @@ def check_options(name, entry, family, given, resolve) -> None:
             received = resolve(family, **{**options, key: given[key]})[key]
         if received != trained.get(key):
             raise ValueError(
-                f"{key}: received {short(given[key])}; allowed with {name}: nothing, or "
-                f"{trained.get(key)!r}, as it was trained"
+                f"{key}: received {short(given[key])}; allowed with {name}: nothing, "
+                f"or {trained.get(key)!r}, as it was trained"
             )
 
 
