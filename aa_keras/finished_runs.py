@@ -51,7 +51,7 @@ class ShippedRun:
         return config.parse(self.entry.experiment, Path(self.name))
 
     def load(self) -> Run:
-        """Loads the run as `WorkDir.load` does; its result is that of `list_weights`."""
+        """Loads the run as `WorkDir.load` does; its result is the index's entry."""
         from aa_keras.tasks import find_task
 
         experiment = self.read_experiment()

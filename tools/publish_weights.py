@@ -26,54 +26,7 @@ from aa_keras.workdir import WorkDir
 ROOT = Path(__file__).resolve().parents[1]
 SPLIT = "test"
 MOST_BYTES = 1_500_000
-CARD = """\
-# {name}
-
-<!-- Written by tools/publish_weights.py; do not edit. -->
-
-A {network} for the {classes} classes of `{data}`, trained with the experiment `{recipe}` of
-this package.
-
-| | |
-|---|---|
-| accuracy | {accuracy:.2%} of the {images:,} images of `{split}`, read once, after training |
-| seeds | {seeds} |
-| parameters | {parameters:,} |
-| input | {height} x {width} x {channels}, values in 0..255 through `models.preprocess_input` |
-| channels | mean {mean}, standard deviation {std}, in 0..1 |
-| output | {classes} probabilities, named by `models.decode_predictions` |
-| class names | `{data}/data.json`, those of the data set |
-| training | {epochs} epochs, seed {seed}, {versions} |
-| revision of the code | {revision} |
-| licence | {licence} |
-| file | `{file}`, {kilobytes:,} kB, float32, format {format} |
-| SHA-256 | `{sha256}` |
-
-## Use
-
-```python
-from aa_keras import models
-
-network = {call}
-scores = network(models.preprocess_input(pictures))
-```
-
-```sh
-aa-keras predict {name} photo.png
-aa-keras evaluate {name} --data-dir DIR   # measures the accuracy again
-```
-
-## Limits
-
-The network answers with one of its {classes} classes, whatever a picture shows, and it sees
-{height} x {width} pixels of it. It was trained to compare small networks. Do not use it
-where a wrong answer does harm.
-
-## Network
-
-```yaml
-{model}```
-"""
+CARD = Path(__file__).with_name("model_card.md")
 
 
 def publish(workdirs, folder=None) -> str:
@@ -115,8 +68,8 @@ def publish(workdirs, folder=None) -> str:
     index = pretrained.read_index(folder) if (folder / "index.json").exists() else {}
     if name in index and index[name].recipe != experiment.name:
         raise ValueError(
-            f"{workdir}: {name} has the weights of {index[name].recipe!r}; allowed: that "
-            f"experiment, not {experiment.name!r}"
+            f"{workdir}: {name} has the weights of {index[name].recipe!r}; allowed: "
+            f"that experiment, not {experiment.name!r}"
         )
     run = workdir.load()
     _check_data(run.task, experiment.data.name, folder)
@@ -157,7 +110,7 @@ def publish(workdirs, folder=None) -> str:
 
 
 def nearest_to_mean(accuracies: dict[int, float]) -> int:
-    """Returns the seed whose accuracy is nearest to the mean; of equals the smallest."""
+    """Returns the seed whose accuracy is nearest to the mean, the least of equals."""
     mean = statistics.mean(accuracies.values())
     return min(accuracies, key=lambda seed: (abs(accuracies[seed] - mean), seed))
 
@@ -165,13 +118,12 @@ def nearest_to_mean(accuracies: dict[int, float]) -> int:
 def card(name, entry, run, size) -> str:
     """Returns the text of a model card."""
     height, width, channels = entry.input_shape
-    data, _, network = name.rpartition("/")
     versions = run.result["processes"][-1]["versions"]
     experiment = entry.experiment
-    return CARD.format(
+    return CARD.read_text("utf-8").format(
         **entry.model_dump(exclude={"experiment"}),
         name=name,
-        network=network,
+        network=name.rpartition("/")[2],
         classes=experiment["model"]["classes"],
         seeds=_seeds(entry),
         height=height,

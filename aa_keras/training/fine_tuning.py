@@ -61,9 +61,8 @@ def start(model, options, average, factors, report) -> str:
     if factors:
         factors.assign(kept, options.kept_learning_rate_factor)
     path = Path(options.initial_weights)
-    return pretrained.checksum(
-        path if path.is_file() else find_run(path).weights_file()
-    )
+    file = path if path.is_file() else find_run(path).weights_file()
+    return pretrained.checksum(file)
 
 
 def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
