@@ -72,21 +72,21 @@ def test_a_picture_is_named_by_a_name(run, quickstart_run, digit_files, tmp_path
     np.save(tmp_path / "pictures.npy", pictures)
     commands = [["predict", NAME, *paths], ["predict", "digits/other", *paths]]
     done = run(COMMANDS + BY_FUNCTION, commands, tmp_path / "pictures.npy")
-    *answers, first, second, kind, best_1, best_2, best_3, listed = (
-        done.stdout.splitlines()
-    )
+    lines, count = done.stdout.splitlines(), len(paths)
+    answers, statuses = lines[:count], lines[count : count + 2]
+    kind, *best, listed = lines[count + 2 :]
     trained = training.load_run(quickstart_run)
     expected = trained.task.predict(trained.model, list(pictures))
     for path, answer, prediction in zip(paths, answers, expected, strict=True):
         assert answer == f"{path}: {trained.task.describe(prediction, 3)}"
-    assert (first, second) == ("status 0", "status 2")
+    assert statuses == ["status 0", "status 2"]
     assert (
         "aa-keras: error: digits/other: no such folder or weights; allowed: the "
         "--workdir of a finished `aa-keras train`, or the name of shipped weights: "
         f"{NAME}" in done.stderr.splitlines()
     )
     assert (kind, listed) == ("float32", NAME)
-    for line, prediction in zip((best_1, best_2, best_3), expected, strict=True):
+    for line, prediction in zip(best, expected, strict=True):
         name, score = prediction["class_names"][0], prediction["scores"][0]
         assert line == f"{name} {name} {score:.4f}"
 
