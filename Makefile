@@ -11,7 +11,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	2>/dev/null && echo $$p && break; done)
 
 .PHONY: help demo test test-slow soak fuzz lint format bench bench-layer bench-models \
-	bench-data bench-serving bench-distribution notebooks tables clean
+	bench-data bench-serving bench-distribution notebooks tables publish clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -50,6 +50,9 @@ notebooks: $(VENV)/.dev demo ## execute the notebooks and save their pictures
 
 tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables
+
+publish: $(VENV)/.dev ## put trained weights into the package: make publish RUNS="runs/x/seed_*"
+	$(RUN) tools/publish_weights.py $(RUNS)
 
 clean: ## remove the environment and all runs
 	rm -rf $(VENV) runs

@@ -153,10 +153,17 @@ class WorkDir:
                     "finished `aa-keras train`"
                 )
 
+    def weights_file(self) -> Path:
+        """Returns the file that has the weights of the finished run."""
+        return self.model
+
+    def read_experiment(self) -> config.Experiment:
+        return config.load(self.config)
+
     def load(self) -> Run:
         """Loads the finished run; the data set itself need not be there."""
         self.require_finished()
-        experiment, result = config.load(self.config), self.read_result()
+        experiment, result = self.read_experiment(), self.read_result()
         task = self.read_task(experiment)
         return Run(experiment, task, self.read_model(), result or {})
 

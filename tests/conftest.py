@@ -60,6 +60,16 @@ def quickstart_run(aa_keras, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def published(quickstart_run, tmp_path_factory):
+    """A folder of shipped weights that has those of `quickstart_run`."""
+    from tools import publish_weights
+
+    folder = tmp_path_factory.mktemp("published") / "weights"
+    assert publish_weights.publish([quickstart_run], folder) == "digits/aa_resnet_8"
+    return folder
+
+
+@pytest.fixture(scope="session")
 def exported(quickstart_run, tmp_path_factory):
     """The version folder of the SavedModel of `quickstart_run`."""
     from aa_keras import export

@@ -15,8 +15,12 @@ EXPERIMENT = "experiments/quickstart/digits_aa_resnet.yaml"
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["evaluate", "nowhere"], "nowhere: contains no config.yaml"),
-        (["maps", "nowhere", "here.png", "--out", "a.png"], "contains no config.yaml"),
+        (
+            ["evaluate", "nowhere"],
+            "nowhere: no such folder or weights; allowed: the --workdir of a finished "
+            "`aa-keras train`, or the name of shipped weights: ",
+        ),
+        (["maps", ".", "here.png", "--out", "a.png"], ".: contains no config.yaml"),
         (["predict", "nowhere", "no.png"], "no.png: no such file or folder"),
         (["train", "no.yaml", "--workdir", "new"], "no.yaml"),
     ],

@@ -23,6 +23,7 @@ ARROWS = {
     "config": {"docstrings", "models", "options"},
     "tasks": {"data", "layers", "models"},
     "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
+    "finished_runs": {"config", "models", "tasks", "workdir"},
     "sweep": {"config", "workdir"},
     "verification": {"checkpoints", "config", "data", "workdir"},
     "training": {
@@ -30,6 +31,7 @@ ARROWS = {
         "config",
         "counting",
         "data",
+        "finished_runs",
         "keras_internals",
         "layers",
         "models",
@@ -62,6 +64,7 @@ ARROWS = {
         "config",
         "data",
         "export",
+        "finished_runs",
         "layers",
         "models",
         "paper",
@@ -71,7 +74,6 @@ ARROWS = {
         "training",
         "verification",
         "visualization",
-        "workdir",
     },
     "__main__": {"cli"},
 }

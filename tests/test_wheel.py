@@ -37,6 +37,11 @@ loaded = keras.models.load_model("small.keras")
 np.testing.assert_allclose(loaded(images), small(images), rtol=1e-5)
 network = models.AAResNet20(input_shape=(16, 16, 3))
 np.testing.assert_allclose(np.sum(network(images), axis=-1), 1, rtol=1e-5)
+for name, about in models.list_weights().items():
+    trained = models.build("resnet", weights=name)
+    assert counting.count(trained).params == about["parameters"], name
+scaled = models.preprocess_input(128 + 50 * images[:, :, :, :3])
+assert abs(scaled.mean()) < 1, scaled.mean()
 large = models.AAResNet50()
 print(keras.backend.backend(), counting.count(large).params, large.name)
 """
@@ -106,6 +111,7 @@ def test_the_wheel_contains_what_the_checkout_has(bare):
     with zipfile.ZipFile(wheel_of(bare)) as wheel:
         packed = {name for name in wheel.namelist() if name.startswith("aa_keras/")}
     kinds = ("*.py", "*.pyi", "*.typed", "page.*", "paper/*.yaml")
+    kinds += ("weights/*.json", "weights/*/*")
     files = [file for kind in kinds for file in (ROOT / "aa_keras").rglob(kind)]
     expected = {file.relative_to(ROOT).as_posix() for file in files}
     experiments = (ROOT / "experiments").rglob("*.yaml")

@@ -27,10 +27,11 @@ from aa_keras.cli.noise import quiet_import, silenced
 from aa_keras.cli.printing import metrics_line, print_table, say
 from aa_keras.cli.requirements import extras_of, require
 from aa_keras.export.formats import FORMATS
+from aa_keras.finished_runs import find_run
 from aa_keras.plain_text import as_table
-from aa_keras.workdir import WorkDir
 
-finished_run = click.argument("workdir", metavar="DIR", type=click.Path())
+# The folder of a run, or the name of weights that come with the package.
+finished_run = click.argument("workdir", metavar="DIR_OR_WEIGHTS", type=click.Path())
 PICTURES_AT_ONCE = 32  # in `predict`
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
@@ -113,12 +114,13 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
 @cli.command()
 @finished_run
 @click.option("--split", default="test", show_default=True, metavar="NAME")
-def evaluate(workdir, split):
-    """Measure a finished run on a whole split."""
+@click.option("--data-dir", type=click.Path(), help="Defaults to that of the run.")
+def evaluate(workdir, split, data_dir):
+    """Measure a finished run, or shipped weights, on a whole split."""
     _require_for_run(workdir)
     with quiet_import():
         from aa_keras import training
-    metrics = training.evaluate(workdir, split)
+    metrics = training.evaluate(workdir, split, data_dir)
     say(metrics_line(f"{workdir} {split}:", metrics))
 
 
@@ -269,10 +271,10 @@ def _require_one(images, allowed):
 
 def _require_for_run(workdir, *extras):
     require("train", *extras)
-    run = WorkDir(workdir)
+    run = find_run(workdir)
     run.require_finished()
     with silenced():
-        loaded = config.load(run.config)
+        loaded = run.read_experiment()
     require(*extras_of(loaded))
 
 

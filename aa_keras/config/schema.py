@@ -240,9 +240,10 @@ class Train(Section):
         mixed_precision: string, the type in which the network computes. Defaults to
             float32.
         initial_weights: string, the weights to start from: the work directory of a
-            finished run, a `.keras` or a `.weights.h5` file. Weights of other shapes
-            keep their random values, such as those of the classifier. A run reads it
-            once, when it starts. Defaults to random weights.
+            finished run, a `.keras` or a `.weights.h5` file, or the name of weights
+            that come with the package. Weights of other shapes keep their random
+            values, such as those of the classifier. A run reads it once, when it
+            starts. Defaults to random weights.
         freeze: list of string, patterns of the names of layers that are not trained.
             Defaults to none.
         kept_learning_rate_factor: float, a factor of the learning rate of the weights

@@ -51,7 +51,7 @@ def export(
     """Exports a finished run to `OUT/<version>/`.
 
     Args:
-        workdir: path of the run.
+        workdir: path of the run's work directory, or the name of shipped weights.
         out: path of the folder of the versions; created if it does not exist.
         format: str, a key of `FORMATS`. Defaults to `"saved_model"`.
         attention_layer: str, as of `export_model`, for a SavedModel.

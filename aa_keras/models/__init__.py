@@ -6,8 +6,10 @@ Importing this is light: Keras is imported when a network is built.
 import importlib
 from typing import TYPE_CHECKING
 
-from aa_keras.models import networks, registry
+from aa_keras.models import input_output, networks, registry
+from aa_keras.models.input_output import *  # noqa: F403
 from aa_keras.models.networks import *  # noqa: F403
+from aa_keras.models.pretrained import list_weights
 from aa_keras.models.registry import *  # noqa: F403
 
 if TYPE_CHECKING:  # for editors; at run time `__getattr__` imports them
@@ -25,6 +27,7 @@ _MODULES["feature_maps"] = "aa_keras.models.backbones"
 
 __all__ = [*registry.__all__, *networks.__all__]
 __all__ += [
+    *input_output.__all__,
     "augment",
     "build_resnet",
     "build_wide_resnet",
@@ -32,6 +35,7 @@ __all__ += [
     "build_retinanet",
     "build_stack",
     "feature_maps",
+    "list_weights",
 ]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from aa_keras.docstrings import argument_docs
 from aa_keras.models import spec
 from aa_keras.models.registry import build, build_network
+from aa_keras.options import check
 
 if TYPE_CHECKING:
     import keras
@@ -78,6 +79,10 @@ READY: dict[str, tuple[str, dict[str, Any], dict[str, Any]]] = {
     # Small relatives, not in the paper.
     "ResNet18": ("resnet", PLAIN, {"depth": 18}),
     "AAResNet18": ("resnet", AA, {"depth": 18}),
+    "ResNet8": ("resnet", PLAIN, {"depth": 8, **CIFAR10}),
+    "AAResNet8": ("resnet", AA, {"depth": 8, **CIFAR10}),
+    "ResNet14": ("resnet", PLAIN, {"depth": 14, **CIFAR10}),
+    "AAResNet14": ("resnet", AA, {"depth": 14, **CIFAR10}),
     "ResNet20": ("resnet", PLAIN, {"depth": 20, **CIFAR10}),
     "AAResNet20": ("resnet", AA, {"depth": 20, **CIFAR10}),
     "ResNet56": ("resnet", PLAIN, {"depth": 56, **CIFAR10}),
@@ -117,6 +122,12 @@ def _detector(
 SHARED = {"classification": _classifier, "detection": _detector}
 # What the name of a network says and its caller does not change.
 FIXED = {"name", "depth", "width", "width_multiplier"}
+WEIGHTS = (
+    "the path of a weights file, or the data set of weights that come with the "
+    'package, as in `"cifar100"`, see `list_weights`. The network is then the trained '
+    "one: options that are left out are its own, and others are refused. Defaults to "
+    "`None`, random weights."
+)
 HINTS = {
     "attention": "spec.Attention | Mapping[str, Any] | None",
     "decoding": "spec.Decoding | Mapping[str, Any]",
@@ -135,13 +146,22 @@ def _network(name, family, mechanism, options):
     presets = {**DATA[family], **options, **mechanism}
 
     def build_one(*, weights=None, **options):
-        return build_network(family, {**presets, **options}, weights)
+        network = _name(family, presets)
+        return build_network(
+            family, options, weights, defaults=presets, network=network
+        )
 
     signature = _signature(spec.NETWORKS[family], presets)
     build_one.__name__ = build_one.__qualname__ = name
     build_one.__signature__ = signature
     build_one.__doc__ = _docstring(family, given, signature)
     return build_one
+
+
+def _name(family, presets):
+    """The name of the network, which is that of its shipped weights as well."""
+    options = {key: value for key, value in presets.items() if key != "input_shape"}
+    return check(spec.NETWORKS[family], options).network_name()
 
 
 def _signature(section, presets):
@@ -169,6 +189,7 @@ def _signature(section, presets):
 
 def _docstring(family, given, signature):
     texts = {**argument_docs(build), **argument_docs(spec.NETWORKS[family])}
+    texts["weights"] = WEIGHTS
     texts["name"] = "string, the model's name. Defaults to its family and options."
     wrap = {"width": 80, "initial_indent": "    ", "subsequent_indent": "        "}
     entries = (

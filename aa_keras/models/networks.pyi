@@ -786,6 +786,90 @@ def AAResNet18(
 ) -> keras.Model:
     """Builds a `resnet` with depth=18, attention={}."""
 
+def ResNet8(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    classes: int = 10,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=8."""
+
+def AAResNet8(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    classes: int = 10,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = ...,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=8, attention={}."""
+
+def ResNet14(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    classes: int = 10,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = None,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=14."""
+
+def AAResNet14(
+    *,
+    input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
+    classes: int = 10,
+    weights: str | os.PathLike[str] | None = None,
+    include_top: bool = True,
+    pooling: Literal["avg", "max"] | None = None,
+    classifier_activation: str | Callable[..., Any] | None = "softmax",
+    input_tensor: keras.KerasTensor | None = None,
+    max_size: tuple[int, int] | None = None,
+    convolution: Callable[..., keras.layers.Layer] | None = None,
+    name: str | None = None,
+    attention: spec.Attention | Mapping[str, Any] | None = ...,
+    channel_attention: Literal["se", "ge", "bam", "cbam", "gala"] | None = None,
+    dropout: float = 0.0,
+    widths: Sequence[int] | None = None,
+    zero_init_last: bool = True,
+    stand_alone: spec.StandAlone | Mapping[str, Any] | None = None,
+) -> keras.Model:
+    """Builds a `resnet` with depth=14, attention={}."""
+
 def ResNet20(
     *,
     input_shape: tuple[int | None, int | None, int] = (32, 32, 3),
@@ -949,6 +1033,10 @@ __all__ = [
     "AARetinaNet101",
     "ResNet18",
     "AAResNet18",
+    "ResNet8",
+    "AAResNet8",
+    "ResNet14",
+    "AAResNet14",
     "ResNet20",
     "AAResNet20",
     "ResNet56",

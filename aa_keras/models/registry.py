@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pydantic
 
-from aa_keras.models import spec
+from aa_keras.models import pretrained, spec
 from aa_keras.options import check
 
 if TYPE_CHECKING:
@@ -29,8 +29,10 @@ def build(
 
     Args:
         name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
-        weights: path of a weights file. Defaults to `None`, random weights; there
-            are no pretrained ones.
+        weights: the path of a weights file, or the name of weights that come with the
+            package, as in `"cifar100/aa_resnet_14"`. The network is then the trained
+            one: options that are left out are its own, and others are refused. See
+            `list_weights`. Defaults to `None`, random weights.
         **options: the options of the family in `aa_keras.models.spec`, and what
             follows here. A RetinaNet has no `input_tensor`, top, `pooling` or
             `convolution`, and returns logits.
@@ -57,7 +59,8 @@ def build(
 
     Raises:
         ValueError: in one line, for an unknown family or option, a value out of range,
-            or attention that does not fit the stages or filters.
+            attention that does not fit the stages or filters, or weights that do not
+            exist, are damaged or do not fit the options.
 
     Example:
 
@@ -69,19 +72,41 @@ def build(
 
 
 def build_network(
-    family: str, options: Mapping[str, Any], weights=None
+    family: str,
+    options: Mapping[str, Any],
+    weights=None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    network: str | None = None,
+    folder=None,
 ) -> "keras.Model":
-    """Builds as `build` does; here `options` may have the model's `name`."""
+    """Builds as `build` does; here `options` may have the model's `name`.
+
+    Args:
+        family: string, the family or a registered network.
+        options: mapping, what the caller chose.
+        weights: as of `build`; with `network` the name of a data set.
+        defaults: mapping, what the caller did not choose, and shipped weights replace.
+        network: string, the name of the network, such as `"aa_resnet_14"`.
+        folder: path of the folder of shipped weights. Defaults to that of the package.
+    """
     builder = _REGISTERED.get(family)
     builder = builder or getattr(family_module(family), f"build_{family}")
-    if weights is not None and not os.path.exists(weights):
-        raise ValueError(
-            f"weights: received {weights!r}; allowed: None or the path of a weights "
-            "file, no pretrained ones exist"
-        )
-    model = builder(**options)
-    if weights is not None:
-        model.load_weights(weights)
+    if weights is None or os.path.isfile(weights):
+        model = builder(**{**(defaults or {}), **options})
+        if weights is not None:
+            model.load_weights(weights)
+        return model
+    name, entry = pretrained.find(weights, network, folder)
+    pretrained.check_options(name, entry, family, options, resolved_options)
+    file = pretrained.verified_file(name, entry, folder)
+    trained = builder(**entry.options)
+    trained.load_weights(file)
+    if not options.keys() & pretrained.FREE:
+        return trained
+    # Keras numbers the layers of a file; the caller may have put some in front.
+    model = builder(**{**entry.options, **options})
+    pretrained.assign(trained, model, name)
     return model
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from aa_keras.finished_runs import find_run
 from aa_keras.training import measuring
 from aa_keras.workdir import Run, WorkDir
 
@@ -9,20 +10,22 @@ LOCK_SECONDS = 60  # another evaluation holds the lock for one small write
 
 
 def load_run(workdir) -> Run:
-    """Loads a finished work directory; see `WorkDir.load`.
+    """Loads a finished run; see `WorkDir.load`.
 
     Args:
-        workdir: path of the run.
+        workdir: path of the run's work directory, or the name of shipped weights.
     """
-    return WorkDir(workdir).load()
+    return find_run(workdir).load()
 
 
-def evaluate(workdir, split: str = "test") -> dict:
+def evaluate(workdir, split: str = "test", data_dir: str | None = None) -> dict:
     """Measures a finished run on a whole split and adds that to its `result.json`.
 
     Args:
-        workdir: path of the run.
+        workdir: path of the run's work directory, or the name of shipped weights, of
+            which nothing is written.
         split: str, the split. Defaults to `"test"`.
+        data_dir: str, the folder of the data. Defaults to that of the run.
 
     Returns:
         The metrics, each image counted exactly once, and with
@@ -32,11 +35,11 @@ def evaluate(workdir, split: str = "test") -> dict:
         ValueError: if the run, the split or the data set is missing.
         DamagedData: if images are missing or cannot be used, more than may be skipped.
     """
-    run, folder = load_run(workdir), WorkDir(workdir)
-    source = type(run.task).open(run.experiment).source
-    task = dataclasses.replace(run.task, source=source)
-    with source.damage.named():
-        metrics = measuring.measure(task, run.model, split)
+    folder = find_run(workdir)
+    run = folder.load()
+    metrics, source = measure_run(run, split, data_dir)
+    if not isinstance(folder, WorkDir):
+        return metrics
     with folder.lock(timeout=LOCK_SECONDS):
         result = folder.read_result() or run.result
         result["metrics"][split] = metrics
@@ -45,3 +48,15 @@ def evaluate(workdir, split: str = "test") -> dict:
             result["skipped"] = {**earlier, **measuring.skipped(source)}
         folder.write_result(result)
     return metrics
+
+
+def measure_run(run: Run, split: str, data_dir: str | None = None) -> tuple:
+    """Returns the metrics of a run on a split, and the `data.Source` of that."""
+    experiment = run.experiment
+    if data_dir is not None:
+        data = experiment.data.model_copy(update={"data_dir": data_dir})
+        experiment = experiment.model_copy(update={"data": data})
+    source = type(run.task).open(experiment).source
+    task = dataclasses.replace(run.task, source=source)
+    with source.damage.named():
+        return measuring.measure(task, run.model, split), source

@@ -1,15 +1,15 @@
 """Training that starts from a trained network: its weights, frozen layers, rates."""
 
-import hashlib
 from pathlib import Path
 
 import keras
 from keras import ops
 
 from aa_keras import keras_internals
+from aa_keras.finished_runs import find_run
 from aa_keras.layers import copy_weights
 from aa_keras.layers.inspection import matches
-from aa_keras.workdir import WorkDir
+from aa_keras.models import pretrained
 
 
 def freeze(model, patterns) -> None:
@@ -61,9 +61,8 @@ def start(model, options, average, factors, report) -> str:
     if factors:
         factors.assign(kept, options.kept_learning_rate_factor)
     path = Path(options.initial_weights)
-    path = WorkDir(path).model if path.is_dir() else path
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    file = path if path.is_file() else find_run(path).weights_file()
+    return pretrained.checksum(file)
 
 
 def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
@@ -74,7 +73,8 @@ def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
 
     Args:
         model: built `keras.Model`.
-        path: the work directory of a finished run, a `.keras` or a `.weights.h5` file.
+        path: the work directory of a finished run, a `.keras` or a `.weights.h5` file,
+            or the name of shipped weights.
         report: callable, called with the line that says what was loaded.
 
     Returns:
@@ -103,12 +103,13 @@ def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
 
 
 def _load(model, path):
-    if path.is_dir():
-        return copy_weights(WorkDir(path).load().model, model, skip_mismatch=True)
+    if path.is_dir() or path.as_posix() in pretrained.read_index():
+        return copy_weights(find_run(path).load().model, model, skip_mismatch=True)
     if not path.is_file():
         raise ValueError(
             f"received {str(path)!r}; allowed: the work directory of a finished run, a "
-            ".keras or a .weights.h5 file"
+            ".keras or a .weights.h5 file, or the name of shipped weights: "
+            f"{pretrained.listing()}"
         )
     if path.name.endswith(".weights.h5"):
         return keras_internals.load_fitting_weights(model, path)

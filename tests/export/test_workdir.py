@@ -15,7 +15,7 @@ def test_unknown_format(workdir, tmp_path):
 
 
 def test_no_run_there(tmp_path):
-    with pytest.raises(ValueError, match=r"contains no config\.yaml"):
+    with pytest.raises(ValueError, match="no such folder or weights"):
         export.export(tmp_path / "nothing", tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 

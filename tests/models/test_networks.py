@@ -55,6 +55,11 @@ PARAMETERS = {
     "AARetinaNet101": 51_696_288,
     "ResNet18": 11_689_512,  # as in torchvision
     "AAResNet18": 11_135_768,
+    "ResNet8": 75_290,
+    "AAResNet8": 80_010,
+    # 2 * (9 * (16**2 + 32**2 + 64**2) + 2 * (16 + 32 + 64)) more with each depth.
+    "ResNet14": 172_506,
+    "AAResNet14": 184_506,
     "ResNet20": 269_722,
     "AAResNet20": 289_002,
     "ResNet56": 853_018,
