@@ -7,9 +7,9 @@ It needs the core of this package and JAX or torch (KERAS_BACKEND), no TensorFlo
 data. `--compile-only` needs JAX and the package libtpu, but no TPU. What it writes then
 is what the compiler states:
 
-- GB accessed: what all operations read and write. The compiler counts the body of a loop
-  once, so that loops are unrolled here. For the Pallas kernel it repeats what the kernel
-  states: each of its arrays once.
+- GB accessed: what all operations read and write. The compiler counts the body of a
+  loop once, so that loops are unrolled here. For the Pallas kernel it repeats what the
+  kernel states: each of its arrays once.
 - GB temporary: memory beside arguments and results; of the unrolled program, if it has
   loops.
 """
@@ -45,7 +45,9 @@ def main():
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
     measure = CompileForTPU() if arguments.compile_only else TimeHere()
-    shapes = [s for s in LAYERS if s[1] in arguments.sides and s[0] in arguments.batches]
+    shapes = [
+        s for s in LAYERS if s[1] in arguments.sides and s[0] in arguments.batches
+    ]
     shapes += [NETWORK] * arguments.network
     arguments.output.mkdir(parents=True, exist_ok=True)
     name = re.sub(r"\W+", "_", measure.device.lower())
@@ -129,9 +131,7 @@ class CompileForTPU:
 
         from aa_keras.layers.attention import implementations
 
-        topology = topologies.get_topology_desc(
-            platform="tpu", topology_name=TOPOLOGY
-        )
+        topology = topologies.get_topology_desc(platform="tpu", topology_name=TOPOLOGY)
         self.sharding = SingleDeviceSharding(topology.devices[0])
         # All iterations of a loop at once: `scan` unrolls as many as are in flight.
         unrolled = implementations.MEMORY._replace(in_flight=True)

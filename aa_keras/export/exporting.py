@@ -20,7 +20,6 @@ from aa_keras.keras_internals import read_device
 from aa_keras.tasks import require_pictures, task_of_kind
 from aa_keras.training import load_run
 
-
 PLATFORMS = ("cpu", "gpu")
 
 

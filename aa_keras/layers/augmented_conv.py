@@ -255,9 +255,10 @@ class AugmentedConv2D(AugmentedConv):
             not with its square; on JAX also `"pallas"`, a kernel for TPUs, and
             `"cudnn"`, in 16 bits on GPUs. `"auto"` selects by device, size and dtype.
             Defaults to `"auto"`. Three things need `"listing"`: JAX's forward mode
-            (`jax.jvp`), `model.export` to LiteRT, and `tape.jacobian` on large maps. TensorFlow 2.21 ends the process in the
-            last one; `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in
-            the environment, also helps. `use_implementation` switches a whole model.
+            (`jax.jvp`), `model.export` to LiteRT, and `tape.jacobian` on large maps.
+            TensorFlow 2.21 ends the process in the last one;
+            `experimental_use_pfor=False`, or `TF_ENABLE_ONEDNN_OPTS=0` in the
+            environment, also helps. `use_implementation` switches a whole model.
         **kwargs: `kernel_`, `bias_` and `relative_` `initializer`, `regularizer` and
             `constraint`, and the arguments of `keras.layers.Layer`.
             `relative_initializer` defaults to a normal distribution with standard

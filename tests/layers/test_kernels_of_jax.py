@@ -91,7 +91,9 @@ def test_gradients_equal_those_of_plain_logits(name, size, with_tables):
 
     def gradients(attention):
         def loss(q, k, v, tables):
-            return jnp.sum(attention(q, k, v, size, windows_of(tables, size)) * upstream)
+            return jnp.sum(
+                attention(q, k, v, size, windows_of(tables, size)) * upstream
+            )
 
         return jax.jit(jax.grad(loss, argnums=(0, 1, 2, 3)))(q, k, v, tables)
 
@@ -110,9 +112,10 @@ def test_cudnns_form_in_16_bits_is_near_the_exact_one(dtype):
     assert output.dtype == dtype
     expected = plain(q, k, v, size, windows)
     difference = np.linalg.norm(np.asarray(output, "float32") - expected)
-    assert difference / np.linalg.norm(expected) < {"bfloat16": 0.02, "float16": 3e-3}[
-        dtype
-    ]
+    assert (
+        difference / np.linalg.norm(expected)
+        < {"bfloat16": 0.02, "float16": 3e-3}[dtype]
+    )
 
 
 def test_a_block_of_the_kernel_has_all_keys_and_fits():
@@ -158,7 +161,9 @@ def faked_gpu(capability, monkeypatch):
     versions = type("Versions", (), {"cudnn_get_version": lambda self: 91200})()
     monkeypatch.setattr(jax_cudnn, "cuda_versions", versions)
     monkeypatch.setattr(
-        jax_cudnn, "check_compute_capability", lambda wanted: capability >= float(wanted)
+        jax_cudnn,
+        "check_compute_capability",
+        lambda wanted: capability >= float(wanted),
     )
     monkeypatch.setattr(
         jax_cudnn,

@@ -116,9 +116,8 @@ def test_any_block_size_gives_the_same(blocks, with_tables):
         return ops.transpose(ops.reshape(x, (2, 35, heads, -1)), (0, 2, 1, 3))
 
     given = [t if on else None for t, on in zip(tables, with_tables, strict=True)]
-    result = fused.fused_attention(
-        split(q), split(k), split(v), size, given, 4 * blocks
-    )
+    limits = fused.CACHE._replace(block_bytes=4 * blocks)
+    result = fused.fused_attention(split(q), split(k), split(v), size, given, limits)
     result = ops.reshape(ops.transpose(result, (0, 2, 1, 3)), expected.shape)
     np.testing.assert_allclose(result, expected, atol=1e-5)
 

@@ -70,7 +70,7 @@ def start_workers(workdir, settings=None, number=2):
     return workers
 
 
-def finish(process, status=0, seconds=400):
+def finish(process, status=0, seconds=900):
     """Waits for the end and gives what was printed."""
     try:
         output, _ = process.communicate(timeout=seconds)

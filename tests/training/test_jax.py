@@ -1,4 +1,4 @@
-"""Runs on JAX: one device, and four of one process that share each batch."""
+"""Runs on JAX: one device, and eight of one process that share each batch."""
 
 import json
 
@@ -11,10 +11,9 @@ pytestmark = pytest.mark.slow
 
 # Deterministic operations and averages are TensorFlow's.
 SETTINGS = {"train.deterministic": "false", "train.ema": "null"}
-# 180 images in batches of 56 make a last one of 12; 179 one of 11, which four devices
-# cannot share.
-UNEVEN = {"data.batch_size": "56", "data.validation_examples": "179"}
-FOUR_DEVICES = "--xla_force_host_platform_device_count=4"
+# 180 images in batches of 56 make a last one of 12, which eight devices cannot share.
+UNEVEN = {"data.batch_size": "56"}
+EIGHT_DEVICES = "--xla_force_host_platform_device_count=8"
 
 
 def run(workdir, settings, **env):
@@ -31,26 +30,28 @@ def one_device(tmp_path_factory):
     return workdir
 
 
-def test_four_devices_learn_what_one_learns(one_device, tmp_path):
+def test_eight_devices_learn_what_one_learns(one_device, tmp_path):
     shared = UNEVEN | {"train.distribution": "data_parallel"}
-    output = run(tmp_path / "four", shared, XLA_FLAGS=FOUR_DEVICES)
+    output = run(tmp_path / "eight", shared, XLA_FLAGS=EIGHT_DEVICES)
     assert "starting anew, 4 epochs" in output
-    one, four = (processes.measured(path) for path in (one_device, tmp_path / "four"))
-    assert len(one) == len(four) > 0
-    for a, b in zip(one, four, strict=True):
+    one, eight = (processes.measured(path) for path in (one_device, tmp_path / "eight"))
+    assert len(one) == len(eight) > 0
+    for a, b in zip(one, eight, strict=True):
         for key in a:
             np.testing.assert_allclose(float(a[key]), float(b[key]), 1e-5, 1e-5)
-    a, b = (processes.weights(p / "model.keras") for p in (one_device, tmp_path / "four"))
+    a, b = (
+        processes.weights(p / "model.keras") for p in (one_device, tmp_path / "eight")
+    )
     for key in a:
         np.testing.assert_allclose(a[key], b[key], atol=1e-5, err_msg=key)
 
 
 def test_each_image_is_measured_once(one_device):
     for row in processes.table(one_device):
-        hits = float(row["val_accuracy"]) * 179
+        hits = float(row["val_accuracy"]) * 180
         np.testing.assert_allclose(hits, round(hits), atol=1e-3)
     result = json.loads((one_device / "result.json").read_text())
-    assert result["metrics"]["validation"]["images"] == 179
+    assert result["metrics"]["validation"]["images"] == 180
 
 
 def test_a_run_on_jax_learns_and_resumes(one_device, tmp_path):
@@ -68,11 +69,11 @@ def test_a_run_on_jax_learns_and_resumes(one_device, tmp_path):
 
 
 def test_a_batch_that_devices_cannot_share_is_refused(tmp_path):
-    settings = {"data.batch_size": "58", "train.distribution": "data_parallel"}
+    settings = {"data.batch_size": "60", "train.distribution": "data_parallel"}
     process = processes.start(
         tmp_path / "run",
         SETTINGS | settings,
-        env={"KERAS_BACKEND": "jax", "XLA_FLAGS": FOUR_DEVICES},
+        env={"KERAS_BACKEND": "jax", "XLA_FLAGS": EIGHT_DEVICES},
     )
     output = processes.finish(process, status=2)
-    assert "data.batch_size: received 58; allowed: multiples of 4" in output
+    assert "data.batch_size: received 60; allowed: multiples of 8" in output

@@ -142,7 +142,9 @@ def test_what_is_tensorflows_alone_is_refused_elsewhere(setting, monkeypatch, tm
 
 
 def test_what_is_jaxs_alone_is_refused_on_tensorflow(tmp_path):
-    with pytest.raises(ValueError, match="allowed on the backend 'tensorflow': none, m"):
+    with pytest.raises(
+        ValueError, match="allowed on the backend 'tensorflow': none, m"
+    ):
         train(tmp_path / "run", "train.distribution=data_parallel")
 
 

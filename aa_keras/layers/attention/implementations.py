@@ -52,19 +52,19 @@ def choose(platform, backend, size, dtype, depths) -> str:
         dtype: str, of the layer's outputs.
         depths: pair of ints, the depths of keys and values of one head.
     """
-    on_jax = backend == "jax"
     if isinstance(size[1], int) and size[1] == 1:
         # A sequence has few logits; embeddings of all its pairs take more memory.
         return "listing"
     if platform.device == "cpu":
         return "fused"
-    if platform.device == "tpu" and on_jax and _pallas().fits(size):
-        # The logits of a block never leave the core.
+    place = (backend, platform.device)
+    # The logits of a block never leave the core.
+    if place == ("jax", "tpu") and _pallas().fits(size):
         return "pallas"
-    if platform.device == "gpu" and on_jax:
-        # Tensor cores, and no logits in memory; cuDNN has it for 16 bits alone.
-        if _cudnn().fits(size, depths, dtype, platform.capability):
-            return "cudnn"
+    # Tensor cores, and no logits in memory; cuDNN has it for 16 bits alone.
+    gpu = (size, depths, dtype, platform.capability)
+    if place == ("jax", "gpu") and _cudnn().fits(*gpu):
+        return "cudnn"
     # Few large products.
     return "chunked"
 
@@ -121,7 +121,9 @@ def attend(q, k, v, size, tables, implementation="auto", return_scores=False):
         )
     dtype = narrow if implementation == "cudnn" else wide_float(narrow)
     q, k, v = (ops.cast(x, dtype) for x in (q, k, v))
-    tables = tuple(None if table is None else ops.cast(table, dtype) for table in tables)
+    tables = tuple(
+        None if table is None else ops.cast(table, dtype) for table in tables
+    )
     if implementation == "listing":
         output, scores = listing_attention(q, k, v, size, tables)
         return ops.cast(output, narrow), ops.cast(scores, narrow)

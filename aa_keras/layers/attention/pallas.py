@@ -74,7 +74,9 @@ def pallas_attention(q, k, v, size, windows):
 @jax.custom_vjp
 def _attend(q, terms, k, v, places):
     """From (M, channels, P) and places (T, P) to (M, V, P)."""
-    return _per_map(_forward_call, "m d p, m t p, m d p, m v p, t p -> m v p")(q, terms, k, v, places)
+    return _per_map(_forward_call, "m d p, m t p, m d p, m v p, t p -> m v p")(
+        q, terms, k, v, places
+    )
 
 
 def _attend_and_keep(q, terms, k, v, places):
@@ -145,7 +147,7 @@ def _call(kernel, inputs, like):
     "all".
     """
     arrays = [array for _, array in inputs]
-    num_maps, depth, padded = arrays[0].shape
+    num_maps, _, padded = arrays[0].shape
     block = _block(padded)
 
     def specification(kind, array):
