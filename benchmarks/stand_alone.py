@@ -23,7 +23,10 @@ PAGE = Path(__file__).parents[1] / "docs" / "two_mechanisms.md"
 # batch, height, width, channels: the first stage and the second one of SA-ResNet-50.
 SIZES = ((4, 56, 56, 64), (8, 28, 28, 128))
 IMPLEMENTATIONS = {"Conv2D 7x7": 7, "patches": "patches", "blocks": "blocks"}
-SPEED, MEMORY = 2, 1 / 4  # to reach: times as fast as patches, share of its extra memory
+SPEED, MEMORY = (
+    2,
+    1 / 4,
+)  # to reach: times as fast as patches, share of its extra memory
 GROWTH = tuple((2, side, side, 128) for side in (14, 28, 56))
 MECHANISMS = {"Conv2D 3x3": 3, "whole map": None, "7x7 window": "auto"}
 PASSES = ("forward", "step")
@@ -100,7 +103,7 @@ def comparison_table(rows, sizes):
         lines.append(cells)
     below = (
         "Milliseconds forward / training step, the better of XLA on and off. Extra "
-        "memory is the peak of a process without XLA less that of the same process with "
+        "memory is the peak of a process without XLA less that of the process with "
         f"`Conv2D`. To reach: {SPEED} times as fast, a share of {MEMORY}."
     )
     return f"{_markdown(lines)}\n\n{below}"

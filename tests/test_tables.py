@@ -9,7 +9,6 @@ from aa_keras import paper
 from aa_keras.paper import facts
 from aa_keras.paper.tables import find_experiments, network_counts, table_rows
 
-
 ALL_ROWS = [row for name in facts.PAPERS for row in paper.rows(name)]
 
 
@@ -130,7 +129,9 @@ def test_rows_are_plain_values(experiments):
 
 def test_rows_of_the_other_paper_are_counted_as_it_counts(experiments):
     rows = table_rows(experiments=experiments, paper="stand-alone")
-    assert [bool(row["experiment"]) for row in rows] == [False, False, True] + [False] * 6
+    assert [bool(row["experiment"]) for row in rows] == [False, False, True] + [
+        False
+    ] * 6
     # q . r and both products at 2 a multiply-add: more than the first paper counts.
     assert rows[1]["gflops_paper"] == rows[1]["gflops"] == 4.484
 

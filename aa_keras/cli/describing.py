@@ -38,7 +38,10 @@ def summary(experiment, overrides, batch, output):
 @click.command()
 @click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
 @click.option(
-    "--paper", default=facts.PAPER, show_default=True, type=click.Choice([*facts.PAPERS])
+    "--paper",
+    default=facts.PAPER,
+    show_default=True,
+    type=click.Choice([*facts.PAPERS]),
 )
 @click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
 def tables(table, paper, output):

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 from pydantic import Field
@@ -19,7 +19,7 @@ from aa_keras.options import (
     refusal,
 )
 
-MAIN_PAPER = "attention-augmented"
+MAIN_PAPER: Final = "attention-augmented"
 # A name becomes a file name.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 

@@ -6,8 +6,8 @@ Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.layers.inspection import whole_map_layers
 from aa_keras.layers.attention.listing import listing_attention
+from aa_keras.layers.inspection import whole_map_layers
 from aa_keras.tasks.serving_network import (
     Signature,
     build_network,

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
 
 from aa_keras import counting
 from aa_keras.layers import AttentionStem2D, StandAloneAttention2D

@@ -10,6 +10,7 @@ import pytest
 from aa_keras import models
 from aa_keras.layers import AttentionStem2D, StandAloneAttention2D
 
+
 @pytest.mark.parametrize("options", [{}, {"stem": "attention"}])
 def test_no_convolution_is_larger_than_a_pixel_but_the_stem(options):
     model = models.build(

@@ -83,5 +83,6 @@ def test_both_mechanisms_in_one_model(tmp_path):
     np.testing.assert_allclose(
         scores["windows"], expected[:, :, rows, columns], atol=1e-4
     )
-    visualization.write_attention_page(tmp_path / "maps.html", model, x, pictures=x[..., :3])
-    assert "windows" in (tmp_path / "maps.html").read_text()
+    page = tmp_path / "maps.html"
+    visualization.write_attention_page(page, model, x, pictures=x[..., :3])
+    assert '"name": "windows"' in page.read_text()

@@ -13,7 +13,7 @@ from aa_keras.layers.attention.local import HIDDEN
 
 
 class Windows(NamedTuple):
-    """What attention over windows is computed from: the arguments of `attend_in_blocks`.
+    """What attention over windows is computed from, as `attend_in_blocks` takes it.
 
     Shape letters: B batch, H height, W width of the map, N heads, D channels of a head;
     K x K is the window.
