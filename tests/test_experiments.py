@@ -263,7 +263,6 @@ def test_small_networks_have_the_parameters_and_recipe_of_their_baseline(experim
         differing = config.differences(*pair, ignore=["name", "baseline"])
         alone = experiment.model.stand_alone is not None
         free = ("model.attention.", "model.stand_alone.", "model.widths")
-        free += ("train.jit_compile",) if alone else ()
         assert all(key.startswith(free) for key in differing), experiment.name
         params, own = (
             counting.count(
