@@ -10,8 +10,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test test-slow soak fuzz lint format bench bench-layer bench-models \
-	bench-data bench-serving bench-distribution notebooks tables publish clean
+.PHONY: help demo test test-slow soak fuzz lint format bench bench-layer \
+	bench-stand-alone bench-models bench-data bench-serving bench-distribution \
+	notebooks tables publish clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -40,10 +41,11 @@ format: $(VENV)/.dev ## fix style and format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
-bench: bench-layer bench-models bench-data bench-serving bench-distribution ## run all benchmarks
+bench: bench-layer bench-stand-alone bench-models bench-data bench-serving bench-distribution ## run all benchmarks
 
-bench-layer bench-models bench-data bench-serving bench-distribution: bench-%: $(VENV)/.dev
-	$(RUN) benchmarks/$*.py
+bench-layer bench-stand-alone bench-models bench-data bench-serving \
+bench-distribution: bench-%: $(VENV)/.dev
+	$(RUN) benchmarks/$(subst -,_,$*).py
 
 notebooks: $(VENV)/.dev demo ## execute the notebooks and save their pictures
 	$(RUN) notebooks/execute.py

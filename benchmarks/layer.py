@@ -2,30 +2,19 @@
 
     python benchmarks/layer.py [--sizes 0 1 2 3 4] [--minutes 12] [--output DIRECTORY]
 
-Every case runs in a process of its own: Conv2D, AugmentedConv2D as listing and fused,
-and the paper's own operations one by one (`printed.py`), forward and training step,
-with and without XLA. Milliseconds are the median of 7 runs after two to warm up; extra
-peak bytes are the process's peak resident memory less that of the Conv2D process.
+Every case runs in a process of its own (`measuring.py` says how): Conv2D,
+AugmentedConv2D as listing and fused, and the paper's own operations one by one
+(`printed.py`), forward and training step, with and without XLA.
 "bare" is the work that every implementation does: convolutions, the two products of the
 attention in blocks that fit the cache, and the exponentials. Each part is timed alone,
 less the call of an empty program, and the times are added. This is an estimate and not
 a lower bound: alone, every part writes its result to its own memory.
-
-The machine is slower at some moments than at others. So all cases run again as often as
-the minutes allow, and the fastest process of each case counts. With a single pass,
-differences of a tenth between two cases are noise.
 """
 
 import argparse
-import json
-import multiprocessing
-import os
-import resource
-import statistics
-import sys
-import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
+
+from measuring import better, measure, time_layer, time_program, write_rows
 
 OUTPUT = Path(__file__).parent / "out"
 # batch, height, width, channels, key depth, value depth, heads
@@ -49,10 +38,9 @@ def main():
     parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--output", type=Path, default=OUTPUT)
     arguments = parser.parse_args()
-    rows = measure([SIZES[index] for index in arguments.sizes], arguments.minutes)
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    text = ",\n".join(json.dumps(row) for row in rows)
-    (arguments.output / "layer.json").write_text(f"[\n{text}\n]\n")
+    cases = cases_of([SIZES[index] for index in arguments.sizes])
+    rows = measure(run_case, cases, arguments.minutes)
+    write_rows(rows, arguments.output / "layer.json")
     print_table(rows)
     draw(rows, arguments.output / "layer.png")
 
@@ -63,7 +51,6 @@ def main():
 def run_case(size, implementation, what, xla, repeats):
     """Returns the median milliseconds and the peak resident memory of this process."""
     import keras
-    import tensorflow as tf
     from printed import PrintedConv2D
 
     from aa_keras.layers import AugmentedConv2D
@@ -83,35 +70,7 @@ def run_case(size, implementation, what, xla, repeats):
             num_heads=num_heads,
             implementation="auto" if printed else implementation,
         )
-    x = tf.random.normal((batch, height, width, channels))
-    upstream = tf.random.normal(x.shape)
-    layer.build(x.shape)
-    weights = [weight.value for weight in layer.trainable_weights]
-
-    @tf.function(jit_compile=xla)
-    def forward(x, upstream):
-        return layer(x)
-
-    @tf.function(jit_compile=xla)
-    def step(x, upstream):
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            loss = tf.reduce_sum(layer(x) * upstream)
-        return tape.gradient(loss, [x, *weights])
-
-    program = {"forward": forward, "step": step}[what]
-    milliseconds = time_program(program, (x, upstream), repeats)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"milliseconds": milliseconds, "peak": peak}
-
-
-def time_program(program, inputs, repeats):
-    durations = []
-    for _ in range(repeats + 2):
-        start = time.perf_counter()
-        program(*inputs)
-        durations.append(1000 * (time.perf_counter() - start))
-    return statistics.median(durations[2:])
+    return time_layer(layer, (batch, height, width, channels), what, xla, repeats)
 
 
 def bare_work(size, xla, repeats):
@@ -157,7 +116,7 @@ def bare_work(size, xla, repeats):
 # All cases.
 
 
-def measure(sizes, minutes):
+def cases_of(sizes):
     cases = [
         (size, implementation, what, xla, 7)
         for size in sizes
@@ -172,49 +131,7 @@ def measure(sizes, minutes):
             for implementation in ("conv", "listing", "fused")
             if implementation != "listing" or size[1] <= 64
         ]
-    # Forked from a process that has imported the libraries and run nothing.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tensorflow", "aa_keras.layers"])
-    fastest, passes, elapsed, start = {}, 0, 0, time.monotonic()
-    with ProcessPoolExecutor(1, mp_context=context, max_tasks_per_child=1) as pool:
-        # Another pass if it is likely to end in time.
-        while not passes or elapsed / passes * (passes + 1) < 60 * minutes:
-            for case, row in zip(cases, run_pass(pool, cases), strict=True):
-                print(json.dumps(row), file=sys.stderr, flush=True)
-                known = fastest.setdefault(case, row)
-                fastest[case] = min(known, row, key=lambda row: row["milliseconds"])
-            passes, elapsed = passes + 1, time.monotonic() - start
-    print(f"each case the fastest of {passes}")
-    return list(fastest.values())
-
-
-def run_pass(pool, cases):
-    peaks = {}
-    for size, implementation, what, xla, repeats in cases:
-        done = pool.submit(run_case, size, implementation, what, xla, repeats).result()
-        if implementation == "conv":
-            peaks[size, what, xla] = done["peak"]
-        extra = max(done["peak"] - peaks[size, what, xla], 0)
-        yield {
-            "size": size,
-            "implementation": implementation,
-            "pass": what,
-            "xla": xla,
-            "milliseconds": round(done["milliseconds"], 2),
-            "extra_peak_bytes": None if implementation == "bare" else extra,
-        }
-
-
-def better(rows, size, implementation, what):
-    """The row of the better of XLA on and off."""
-    found = [
-        row
-        for row in rows
-        if (tuple(row["size"]), row["implementation"], row["pass"])
-        == (tuple(size), implementation, what)
-    ]
-    return min(found, key=lambda row: row["milliseconds"], default=None)
+    return cases
 
 
 def speed_ups(rows, size, over):

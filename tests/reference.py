@@ -207,14 +207,16 @@ def stand_alone_attention(x, kernel, rows, columns, num_heads, strides):
     `kernel` (channels, 3 F) makes queries, keys and values; `rows` (K, D/2) and
     `columns` are the embeddings of the offsets, the most negative first. Positions
     outside of the map are no keys. The output's windows of `strides` are averaged.
+    Returns the output and the scores (batch, heads, H, W, H, W) over all keys.
     """
     q, k, v = np.split(x @ kernel, 3, axis=-1)
     y = np.zeros_like(v)
     size, depth = x.shape[1:-1], v.shape[-1] // num_heads
+    scores = np.zeros((len(x), num_heads, *size, *size))
     for image, head in itertools.product(range(len(x)), range(num_heads)):
         part = slice(head * depth, (head + 1) * depth)
         for i in positions(size):
-            logits, values = [], []
+            keys, logits, values = [], [], []
             for a, b in positions((len(rows), len(columns))):
                 j = (
                     i[0] + a - (len(rows) - 1) // 2,
@@ -223,10 +225,13 @@ def stand_alone_attention(x, kernel, rows, columns, num_heads, strides):
                 if 0 <= j[0] < size[0] and 0 <= j[1] < size[1]:
                     r = np.concatenate([rows[a], columns[b]])
                     query = q[(image, *i, part)]
+                    keys.append(j)
                     logits.append(query @ k[(image, *j, part)] + query @ r)
                     values.append(v[(image, *j, part)])
             weights = np.exp(np.array(logits) - max(logits))
-            y[(image, *i, part)] = weights @ np.array(values) / weights.sum()
+            weights /= weights.sum()
+            y[(image, *i, part)] = weights @ np.array(values)
+            scores[image, head, *i][tuple(np.transpose(keys))] = weights
     lengths = [math.ceil(n / s) for n, s in zip(size, strides, strict=True)]
     pooled = np.zeros((len(x), *lengths, y.shape[-1]))
     for o in positions(lengths):
@@ -238,7 +243,7 @@ def stand_alone_attention(x, kernel, rows, columns, num_heads, strides):
             slice(max(b, 0), b + s) for b, s in zip(starts, strides, strict=True)
         )
         pooled[(slice(None), *o)] = y[(slice(None), *window)].mean(axis=(1, 2))
-    return pooled
+    return pooled, scores
 
 
 def attention_stem(x, kernel, tables, mixture, window, num_heads):

@@ -138,7 +138,8 @@ def test_a_run_of_several_versions_is_marked(finished, results):
 
 
 def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkeypatch):
-    monkeypatch.setattr(report.tables, "table_rows", lambda: [ROW])
+    rows = {"attention-augmented": [ROW], "stand-alone": [{**ROW, "table": 1}]}
+    monkeypatch.setattr(report.tables, "table_rows", lambda paper: rows[paper])
     page = tmp_path / "README.md"
     page.write_text("a\n<!-- runs -->\nold\n<!-- /runs -->\nb\n")
     collection.collect([finished(), finished("name=short", "train.epochs=1")], results)
@@ -146,6 +147,7 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     runs, others = path.read_text().split("## Other runs")
     assert "| resnet_50 | 0 | 90 |" in runs
     others, table = others.split("## Table 3")
+    assert "\n## Stand-alone self-attention, Table 1. ImageNet" in table
     assert "| short | 0 | 90 |" in others
     assert "top-1 76.41, top-5 93.10 (seed 0)" in table
     row = "| resnet_50 | 25,557,032 | 90 | 1 | test | 76.41 |  |  |"
@@ -220,7 +222,13 @@ def test_summary_lines():
     assert counted["options"]["attention"]["num_heads"] == 8
     assert "attention     key_ratio 0.2, value_ratio 0.1, num_heads 8" in text
     assert "network       name resnet, classes 1000, depth 50" in text
-    assert "table 3, AA-ResNet-50: params_m 25.8 (+0.009), gflops 8.3 (+0.026)" in text
+    claim = "AA-ResNet-50: params_m 25.8 (+0.009), gflops 8.3 (+0.026)"
+    assert f"  paper, table 3, {claim}" in text
+    alone = summary.summarize(config.load("experiments/stand_alone/sa_resnet_26.yaml"))
+    claim = "params_m 10.3 (+0.031), gflops 4.5 (-0.016)"  # 2 a multiply-add
+    row = "ResNet-26 convolution stem + attention"
+    text = summary.summary_as_text(alone)
+    assert f"  stand-alone, table 1, {row}: {claim}" in text
     plain = summary.summarize(config.load(EXPERIMENT))
     # The ResNet-50 of torchvision and of every other code base.
     assert plain["params"] == 25557032

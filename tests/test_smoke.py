@@ -21,11 +21,13 @@ def one_of_each():
     kinds = {}
     for path in sorted(EXPERIMENTS.rglob("*.yaml")):
         model = config.load(path).model
+        alone = getattr(model, "stand_alone", None)
         kind = (
             path.relative_to(EXPERIMENTS).parts[0],
             model.name,
             getattr(model, "attention", None) is not None,
             getattr(model, "channel_attention", None),
+            alone and alone.stem,
         )
         size = getattr(model, "depth", None) or model.width_multiplier
         kinds.setdefault(kind, []).append((size, path))

@@ -12,6 +12,7 @@ from aa_keras.cli.noise import quiet_import, silenced
 from aa_keras.cli.printing import print_table, say
 from aa_keras.cli.requirements import extras_of, facts_extras, require
 from aa_keras.config import reference, shipped
+from aa_keras.paper import facts
 
 
 @click.command()
@@ -36,14 +37,20 @@ def summary(experiment, overrides, batch, output):
 
 @click.command()
 @click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
+@click.option(
+    "--paper",
+    default=facts.PAPER,
+    show_default=True,
+    type=click.Choice([*facts.PAPERS]),
+)
 @click.option("--format", "output", type=click.Choice(["md", "json"]), default="md")
-def tables(table, output):
-    """Show every row of the paper's tables: claimed, built, measured."""
-    require("train", *facts_extras(table))
+def tables(table, paper, output):
+    """Show every row of a paper's tables: claimed, built, measured."""
+    require("train", *facts_extras(table, paper))
     with quiet_import():
         from aa_keras.paper import collection, report
         from aa_keras.paper.tables import table_rows
-    rows = table_rows(table)
+    rows = table_rows(table, paper=paper)
     if output == "json":
         click.echo(json.dumps(rows, indent=2))
         return

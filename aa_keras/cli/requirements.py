@@ -47,12 +47,14 @@ def extras_of(experiment) -> list[str]:
     return [extra for extra, is_needed in needs.items() if is_needed]
 
 
-def facts_extras(table: int | None = None) -> list[str]:
+def facts_extras(
+    table: int | None = None, paper: str = "attention-augmented"
+) -> list[str]:
     """Returns the extras that building the rows of a table needs, or of all tables."""
     from aa_keras.models import spec
     from aa_keras.paper import facts
 
-    rows = [row for row in facts.rows() if table in (None, row.table)]
+    rows = [row for row in facts.rows(paper) if table in (None, row.table)]
     tasks = {spec.NETWORKS[row.model["name"]].task for row in rows}
     return ["detection"] if "detection" in tasks else []
 

@@ -2,7 +2,7 @@
 
 import functools
 import operator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import pydantic
 from pydantic import Field
@@ -19,22 +19,26 @@ from aa_keras.options import (
     refusal,
 )
 
+MAIN_PAPER: Final = "attention-augmented"
 # A name becomes a file name.
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 
 
 class PaperRow(Section):
-    """A row of the paper's tables that a run reproduces.
+    """A row of a paper's tables that a run reproduces.
 
     Args:
         table: int, the number of the table.
         row: string, the first column of the row.
         figure: int, 5 for a point of Figure 5.
+        paper: string, whose table it is: that of "Attention Augmented Convolutional
+            Networks", or of "Stand-Alone Self-Attention in Vision Models".
     """
 
     table: Annotated[int, Field(ge=1, le=8)]
     row: str
     figure: Literal[5] | None = None
+    paper: Literal["attention-augmented", "stand-alone"] = MAIN_PAPER
 
 
 class Data(Section):

@@ -9,6 +9,7 @@ import itertools
 from pathlib import Path
 
 from aa_keras.config.files import load
+from aa_keras.config.schema import MAIN_PAPER
 
 _PACKAGE = Path(__file__).resolve().parents[1]
 _FOLDERS = (_PACKAGE / "experiments", _PACKAGE.parent / "experiments")
@@ -71,19 +72,21 @@ def describe_experiments(table: int | None = None) -> dict[str, str]:
     """Returns what each shipped experiment is, by its name.
 
     Args:
-        table: int, the table of the paper whose rows alone are wanted. Defaults to
-            `None`, all experiments.
+        table: int, the table of "Attention Augmented Convolutional Networks" whose
+            rows alone are wanted. Defaults to `None`, all experiments.
     """
     described = {}
     for name, path in experiment_files().items():
         experiment = load(path)
-        if table is None or table in [row.table for row in experiment.paper]:
+        listed = [row.table for row in experiment.paper if row.paper == MAIN_PAPER]
+        if table is None or table in listed:
             described[_short(name)] = _description(path, experiment)
     return described
 
 
 def _description(path, experiment):
     rows = [
+        f"{'' if row.paper == MAIN_PAPER else f'{row.paper}, '}"
         f"Table {row.table}{', Figure 5' if row.figure else ''}: {row.row}"
         for row in experiment.paper
     ]

@@ -15,26 +15,37 @@ from aa_keras.layers.attention.implementations import (
     Platform,
     choose,
 )
+from aa_keras.layers.attention.windows import Windows, over_the_map
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import Projections, SelfAttention
+from aa_keras.layers.stand_alone import StandAloneAttention2D
+
+AttentionLayer = SelfAttention | StandAloneAttention2D
 
 
-def attention_layers(model) -> dict[str, SelfAttention]:
+def attention_layers(model) -> dict[str, AttentionLayer]:
     """Returns the attention layers of a model, nested ones included, by name, in order.
 
     The attention of an augmented convolution goes by the convolution's name. Layers
-    that share a name go by their paths, `outer/inner`.
+    that share a name go by their paths, `outer/inner`. `AttentionStem2D` is not one of
+    them, as its relative terms depend on the place in the window.
 
     Args:
         model: `keras.Model`.
     """
-    paths: dict[str, SelfAttention] = {}
+    paths: dict[str, AttentionLayer] = {}
     _search(model, (), paths, set())
     names = [path.rpartition("/")[2] for path in paths]
     return {
         name if names.count(name) == 1 else path: layer
         for name, (path, layer) in zip(names, paths.items(), strict=True)
     }
+
+
+def whole_map_layers(model) -> dict[str, SelfAttention]:
+    """Returns those of `attention_layers` whose queries attend to the whole map."""
+    found = attention_layers(model).items()
+    return {name: layer for name, layer in found if isinstance(layer, SelfAttention)}
 
 
 def matches(path, pattern) -> bool:
@@ -51,14 +62,14 @@ def _search(parent, path, found, seen):
         inner = (*path, layer.name)
         if isinstance(layer, AugmentedConv):
             found["/".join(inner)] = layer.attention
-        elif isinstance(layer, SelfAttention):
+        elif isinstance(layer, AttentionLayer):
             found["/".join(inner)] = layer
         else:
             _search(layer, inner, found, seen)
 
 
 def record_projections(
-    function: Callable[[], Any], layers: dict[str, SelfAttention]
+    function: Callable[[], Any], layers: dict[str, AttentionLayer]
 ) -> tuple[Any, dict[str, Projections]]:
     """Calls a function and returns what attention layers projected meanwhile.
 
@@ -71,14 +82,16 @@ def record_projections(
 
     Returns:
         The function's result, and a dictionary from each name in `layers` to
-        `Projections`. A layer that was not called is missing.
+        `Projections`, for attention over windows too. A layer that was not called is
+        missing.
     """
     recorded: dict[str, Projections] = {}
 
     def recording(name, project):
-        def recorded_project(x, mask=None):
-            projections = project(x, mask)
-            recorded.setdefault(name, projections)
+        def recorded_project(*inputs):
+            projections = project(*inputs)
+            if name not in recorded:
+                recorded[name] = _over_the_map(projections)
             return projections
 
         return recorded_project
@@ -91,9 +104,17 @@ def record_projections(
     return result, recorded
 
 
+def _over_the_map(projections):
+    if isinstance(projections, Windows):
+        return Projections(*over_the_map(projections))
+    return projections
+
+
 @contextlib.contextmanager
 def use_implementation(model, implementation: str) -> Iterator[None]:
-    """Switches the implementation of all attention layers in a `with` block.
+    """Switches the implementation of the attention over maps in a `with` block.
+
+    That of `StandAloneAttention2D` stays, as it has others.
 
     Args:
         model: `keras.Model` of any kind.
@@ -131,7 +152,7 @@ def use_platform(model, device: str) -> Iterator[None]:
 @contextlib.contextmanager
 def _implementations(model, choice):
     with contextlib.ExitStack() as stack:
-        for layer in attention_layers(model).values():
+        for layer in whole_map_layers(model).values():
             stack.enter_context(_replaced(layer, "implementation", choice(layer)))
         yield
 

@@ -6,6 +6,7 @@ from keras import ops
 from aa_keras.layers import validation
 from aa_keras.layers.attention.local import attend_in_blocks, attend_to_patches
 from aa_keras.layers.attention.resampling import pool, wide_float
+from aa_keras.layers.attention.windows import Windows
 from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
 from aa_keras.layers.weight_options import (
@@ -130,22 +131,13 @@ class StandAloneAttention2D(keras.layers.Layer):
         )
 
     def call(self, inputs, return_attention_scores=False):
-        x = ops.cast(inputs, self.compute_dtype)
-        if self.data_format == "channels_first":
-            x = ops.moveaxis(x, 1, -1)
-        wide = wide_float(self.compute_dtype)
-        qkv = ops.cast(self.qkv(x), wide)
-        shape = (*ops.shape(qkv)[:3], self.num_heads, self.filters // self.num_heads)
-        q, k, v = (ops.reshape(part, shape) for part in ops.split(qkv, 3, axis=-1))
-        tables = [
-            ops.cast(t, wide) for t in (self.relative_rows, self.relative_columns)
-        ]
+        windows = self.project(inputs)
         scores = None
         if return_attention_scores or self.implementation == "patches":
-            output, scores = attend_to_patches(q, k, v, tables)
+            output, scores = attend_to_patches(*windows)
         else:
-            output = attend_in_blocks(q, k, v, tables)
-        output = ops.reshape(output, (*shape[:3], self.filters))
+            output = attend_in_blocks(*windows)
+        output = ops.reshape(output, (*ops.shape(output)[:3], self.filters))
         output = ops.cast(output, self.compute_dtype)
         if max(self.strides) > 1:
             output = pool(output, self.strides, windows=self.strides)
@@ -155,6 +147,22 @@ class StandAloneAttention2D(keras.layers.Layer):
         if return_attention_scores:
             return output, ops.cast(scores, self.compute_dtype)
         return output
+
+    def project(self, x) -> Windows:
+        """Returns everything that the attention of a call on `x` is computed from.
+
+        Args:
+            x: tensor, the input of a call.
+        """
+        x = ops.cast(x, self.compute_dtype)
+        if self.data_format == "channels_first":
+            x = ops.moveaxis(x, 1, -1)
+        wide = wide_float(self.compute_dtype)
+        qkv = ops.cast(self.qkv(x), wide)
+        shape = (*ops.shape(qkv)[:3], self.num_heads, self.filters // self.num_heads)
+        q, k, v = (ops.reshape(part, shape) for part in ops.split(qkv, 3, axis=-1))
+        tables = (self.relative_rows, self.relative_columns)
+        return Windows(q, k, v, tuple(ops.cast(table, wide) for table in tables))
 
     def compute_output_shape(self, input_shape):
         batch, *size, _ = channels_last(input_shape, self.data_format, 2)

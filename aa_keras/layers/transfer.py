@@ -6,7 +6,7 @@ from keras import ops
 from aa_keras.keras_internals import producers, sublayers
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
-from aa_keras.layers.inspection import attention_layers
+from aa_keras.layers.inspection import whole_map_layers
 from aa_keras.layers.self_attention import SelfAttention
 
 
@@ -42,10 +42,10 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
         )
     kinds = (AugmentedConv, SelfAttention)
     attending = [layer for layer in model.layers if isinstance(layer, kinds)]
-    if len(attending) < len(attention_layers(model)):
+    if len(attending) < len(whole_map_layers(model)):
         raise ValueError(
             "model must not nest attention in another layer; received "
-            f"{', '.join(attention_layers(model))}: build the model at the new size "
+            f"{', '.join(whole_map_layers(model))}: build the model at the new size "
             "and use copy_weights"
         )
     shape = (*size, old.shape[-1])
@@ -122,7 +122,7 @@ def _matched(source, target):
     if isinstance(target, AugmentedConv) and not isinstance(source, AugmentedConv):
         return _kept_filters(source, target)
     graphs = (keras.Sequential, keras.Function)
-    counts = [len(attention_layers(model)) for model in (source, target)]
+    counts = [len(whole_map_layers(model)) for model in (source, target)]
     if counts[0] == counts[1] or not isinstance(target, graphs):
         return _same_weights(source, target)
     _refuse_unequal("layers", source, target, source.layers, target.layers)

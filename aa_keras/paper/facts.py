@@ -1,4 +1,4 @@
-"""The paper's rows and numbers, from the facts file `paper.yaml`."""
+"""The papers' rows and numbers, from the facts file `paper.yaml`."""
 
 import dataclasses
 import functools
@@ -8,10 +8,15 @@ from typing import Any
 
 import yaml
 
+# The papers, and the key of each one's tables in the facts file. The first one is meant
+# wherever none is named.
+PAPERS = {"attention-augmented": "tables", "stand-alone": "stand_alone"}
+PAPER = "attention-augmented"
+
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """One row of a table of the paper, or one point of a figure.
+    """One row of a table of a paper, or one point of a figure.
 
     A mark is the certainty of a printed number, letters of V (read verbatim), D
     (derived from the architecture) and M (remembered, unverified).
@@ -25,6 +30,7 @@ class Row:
         marks: mapping from the same names to marks.
         exact: mapping, the exact counts behind a D.
         note: str, why the built network differs from the printed one, or `None`.
+        counted: str, the field of `aa_keras.counting.Counts` that the paper prints.
     """
 
     table: int
@@ -35,6 +41,7 @@ class Row:
     marks: Mapping[str, str]
     exact: Mapping[str, float]
     note: str | None
+    counted: str
 
 
 @functools.cache
@@ -44,24 +51,30 @@ def read_facts() -> dict[str, Any]:
 
 
 @functools.cache
-def rows() -> tuple[Row, ...]:
-    """Returns every row of Tables 1 to 8 and every point of Figure 5, in order."""
-    return tuple(
-        _row(table, row) for table in read_facts()["tables"] for row in table["rows"]
-    )
+def rows(paper: str = PAPER) -> tuple[Row, ...]:
+    """Returns every row of a paper's tables and every point of its figures, in order.
+
+    Args:
+        paper: str, `"attention-augmented"` or `"stand-alone"`. Defaults to the first.
+    """
+    return tuple(_row(table, row) for table in _tables(paper) for row in table["rows"])
 
 
-def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
+def find_row(
+    table: int, row: str | float, figure: int | None = None, paper: str = PAPER
+) -> Row:
     """Returns one row; a ValueError if the paper has no such row.
 
     Args:
         table: int, the number of the table.
         row: str, the first column of the row, or a number that stands for it.
         figure: int, of a point of a figure. Defaults to `None`, a row of the table.
+        paper: str, as of `rows`.
     """
-    in_table = [r for r in rows() if r.table == table]
-    if not in_table:
-        raise ValueError(f"table: received {table!r}; allowed: 1 to 8")
+    numbers = table_numbers(paper)
+    if table not in numbers:
+        raise ValueError(f"table: received {table!r}; allowed: one of {numbers}")
+    in_table = [r for r in rows(paper) if r.table == table]
     for candidate in in_table:
         if candidate.row == str(row) and candidate.figure == figure:
             return candidate
@@ -72,13 +85,29 @@ def find_row(table: int, row: str | float, figure: int | None = None) -> Row:
     )
 
 
-def title(table: int) -> str:
+def table_numbers(paper: str = PAPER) -> list[int]:
+    """Returns the numbers of a paper's tables.
+
+    Args:
+        paper: str, as of `rows`.
+    """
+    return sorted({table["table"] for table in _tables(paper)})
+
+
+def title(table: int, paper: str = PAPER) -> str:
     """Returns the heading of a table.
 
     Args:
         table: int, the number of the table.
+        paper: str, as of `rows`.
     """
-    return next(t["title"] for t in read_facts()["tables"] if t["table"] == table)
+    return next(t["title"] for t in _tables(paper) if t["table"] == table)
+
+
+def _tables(paper):
+    if paper not in PAPERS:
+        raise ValueError(f"paper: received {paper!r}; allowed: {', '.join(PAPERS)}")
+    return read_facts()[PAPERS[paper]]
 
 
 def _row(table, row):
@@ -92,4 +121,5 @@ def _row(table, row):
         marks={name: marks[name] for name in row["paper"]},
         exact=row.get("exact", {}),
         note=row.get("note"),
+        counted=table.get("counted", "gflops_paper"),
     )

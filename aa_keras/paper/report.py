@@ -42,11 +42,15 @@ def write_report(results="results", readme="README.md") -> Path:
     ]
     if others:
         parts.append(f"## Other runs\n\n{runs_as_markdown(others)}")
-    rows = tables.table_rows()
-    for number in sorted({row["table"] for row in rows}):
-        part = [row for row in rows if row["table"] == number]
-        parts.append(f"## Table {number}. {facts.title(number)}")
-        parts.append(rows_as_markdown(part, runs))
+    for paper in facts.PAPERS:  # one after the other: both number their tables from 1
+        prefix = (
+            "" if paper == facts.PAPER else f"{paper.capitalize()} self-attention, "
+        )
+        rows = tables.table_rows(paper=paper)
+        for number in sorted({row["table"] for row in rows}):
+            part = [row for row in rows if row["table"] == number]
+            parts.append(f"## {prefix}Table {number}. {facts.title(number, paper)}")
+            parts.append(rows_as_markdown(part, runs))
     path = Path(results) / "RESULTS.md"
     write_text(path, "\n\n".join(parts) + "\n")
     page = Path(readme)

@@ -21,10 +21,11 @@ def summarize(
     network = experiment.model.model_dump(exclude_none=True)
     model = models.build(input_shape=(size, size, channels), **network)
     cost = counting.count(model)
-    built = {"params_m": cost.params / 1e6, "gflops": cost.gflops_paper}
     claims = []
     for entry in experiment.paper:
-        claimed = dict(facts.find_row(entry.table, entry.row, entry.figure).paper)
+        found = facts.find_row(entry.table, entry.row, entry.figure, entry.paper)
+        claimed = dict(found.paper)
+        built = {"params_m": cost.params / 1e6, "gflops": getattr(cost, found.counted)}
         shared = [key for key in built if key in claimed]
         difference = {key: round(built[key] - claimed[key], 3) for key in shared}
         row = entry.model_dump(exclude_none=True)
@@ -67,8 +68,9 @@ def summary_as_text(summary: dict[str, Any]) -> str:
             for key, difference in claim["difference"].items()
         )
         kind = "figure" if "figure" in claim else "table"
-        place = f"{kind} {claim[kind]}"
-        lines.append(f"  paper, {place}, {claim['row']}: {numbers or 'no count'}")
+        paper = "paper" if claim["paper"] == facts.PAPER else claim["paper"]
+        place = f"{paper}, {kind} {claim[kind]}, {claim['row']}"
+        lines.append(f"  {place}: {numbers or 'no count'}")
     return "\n".join([*lines, *_memory_lines(summary.get("memory"))])
 
 

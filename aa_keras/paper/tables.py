@@ -1,4 +1,4 @@
-"""Every row of the paper's tables with the counts of the network that is built."""
+"""Every row of a paper's tables with the counts of the network that is built."""
 
 import functools
 import json
@@ -12,8 +12,10 @@ from aa_keras.config import shipped
 from aa_keras.paper import facts
 
 
-def table_rows(table=None, experiments=None) -> list[dict[str, Any]]:
-    """Returns the rows of the paper's tables with the counts of the built networks.
+def table_rows(
+    table=None, experiments=None, paper: str = facts.PAPER
+) -> list[dict[str, Any]]:
+    """Returns the rows of a paper's tables with the counts of the built networks.
 
     Each distinct network is built once; all rows take a minute or two.
 
@@ -21,44 +23,50 @@ def table_rows(table=None, experiments=None) -> list[dict[str, Any]]:
         table: int, the only table wanted. Defaults to `None`, all tables.
         experiments: path of a folder of experiment files. Defaults to `None`, those
             that come with the package.
+        paper: str, as of `facts.rows`.
 
     Returns:
         A list of dicts of plain values: `table`, `row`, `experiment` (as a CONFIG of
-        `aa-keras train`, or `None`),
-        `params_m`, `gflops_paper`, `gflops`, `paper` (the printed numbers, and
-        `marks`), `note`. A point of a figure also has `figure`.
+        `aa-keras train`, or `None`), `params_m`, `gflops_paper` (as that paper counts),
+        `gflops`, `paper` (the printed numbers, and `marks`), `note`. A point of a
+        figure also has `figure`.
     """
-    numbers = sorted({row.table for row in facts.rows()})
+    numbers = facts.table_numbers(paper)
     if table is not None and table not in numbers:
         raise ValueError(f"table: received {table!r}; allowed: one of {numbers}")
-    found = find_experiments(experiments)
+    found = find_experiments(experiments, paper)
     return [
         {
             "table": row.table,
             **({} if row.figure is None else {"figure": row.figure}),
             "row": row.row,
             "experiment": found.get((row.table, row.row, row.figure)),
-            **_rounded_counts(row.model),
+            **_rounded_counts(row),
             "paper": {**row.paper, "marks": dict(row.marks)},
             "note": row.note,
         }
-        for row in facts.rows()
+        for row in facts.rows(paper)
         if table in (None, row.table)
     ]
 
 
-def find_experiments(folder=None) -> dict[tuple[int, str, int | None], str]:
+def find_experiments(
+    folder=None, paper: str = facts.PAPER
+) -> dict[tuple[int, str, int | None], str]:
     """Returns from (table, row, figure) the first file that lists it under `paper:`.
 
     Args:
         folder: path; files are taken in the order of paths, with those of subfolders.
             Defaults to `None`, the experiments that come with the package.
+        paper: str, as of `facts.rows`.
     """
     found: dict[tuple[int, str, int | None], str] = {}
     for name, path in shipped.experiment_files(folder).items():
         content = yaml.safe_load(path.read_text("utf-8"))
         listed = content.get("paper") if isinstance(content, dict) else None
         for entry in listed or ():
+            if entry.get("paper", facts.PAPER) != paper:
+                continue
             key = (entry.get("table"), str(entry.get("row")), entry.get("figure"))
             found.setdefault(key, name)
     return found
@@ -74,8 +82,11 @@ def _network_counts(model):
     return counting.count(models.build(**json.loads(model)))
 
 
-def _rounded_counts(model):
-    names = ("params_m", "gflops_paper", "gflops")
-    params, *gflops = network_counts(model)
-    numbers = (params / 1e6, *gflops)
-    return {name: round(n, 3) for name, n in zip(names, numbers, strict=True)}
+def _rounded_counts(row):
+    counts = network_counts(row.model)
+    numbers = {
+        "params_m": counts.params / 1e6,
+        "gflops_paper": getattr(counts, row.counted),
+        "gflops": counts.gflops,
+    }
+    return {name: round(number, 3) for name, number in numbers.items()}

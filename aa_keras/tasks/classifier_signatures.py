@@ -6,8 +6,8 @@ Shape letters: B batch, H height, W width, C channels, L classes, K = min(5, L).
 import numpy as np
 import tensorflow as tf
 
-from aa_keras.layers import attention_layers
 from aa_keras.layers.attention.listing import listing_attention
+from aa_keras.layers.inspection import whole_map_layers
 from aa_keras.tasks.serving_network import (
     Signature,
     build_network,
@@ -41,12 +41,13 @@ def build_signatures(
         class_names: sequence of strings.
         attention_layer: str, a key of `layers.attention_layers(model)`, the layer whose
             scores (B, heads, queries, keys) are served. Defaults to the first one; a
-            model without any has no `serve_attention`.
+            model without any has no `serve_attention`. Layers of attention over windows
+            are not served: nearly all of their scores are 0.
 
     Raises:
         ValueError: if the model has no such attention layer.
     """
-    attention = attention_layers(model)
+    attention = whole_map_layers(model)
     if attention_layer is None and attention:
         attention_layer = next(iter(attention))
     elif attention_layer is not None and attention_layer not in attention:

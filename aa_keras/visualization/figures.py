@@ -101,7 +101,7 @@ def draw_relative_fields(
     extent = (0.5 - width, width - 0.5, height - 0.5, 0.5 - height)
     cells = query_cells(queries, image_size, (height, width))
     for row, (query, (y, x)) in enumerate(zip(queries, cells, strict=True)):
-        limit = np.abs(fields[heads, row]).max()
+        limit = np.nanmax(np.abs(fields[heads, row]))
         for axis, head in zip(axes[row], heads, strict=True):
             shown = axis.imshow(
                 fields[head, row], cmap=SIGNED, vmin=-limit, vmax=limit, extent=extent

@@ -9,9 +9,12 @@ from keras import ops, tree
 from aa_keras.layers import (
     Projections,
     SelfAttention2D,
+    StandAloneAttention2D,
     attention_layers,
     record_projections,
 )
+
+MAPS = (SelfAttention2D, StandAloneAttention2D)  # not those of sequences
 
 
 def projections(model, images, layers=None) -> dict[str, Projections]:
@@ -34,7 +37,7 @@ def projections(model, images, layers=None) -> dict[str, Projections]:
             them, or if the model does not call the layer.
     """
     found = attention_layers(model).items()
-    by_name = {n: layer for n, layer in found if isinstance(layer, SelfAttention2D)}
+    by_name = {n: layer for n, layer in found if isinstance(layer, MAPS)}
     if not by_name:
         raise ValueError(f"model {model.name!r} has no attention layer over maps")
     names = list(by_name) if layers is None else list(layers)

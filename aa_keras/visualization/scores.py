@@ -11,6 +11,7 @@ import numpy as np
 from aa_keras.visualization.projections import projections
 
 BLOCK_SCORES = 2**22  # at a time, where all rows are computed
+NEVER = -1e8  # below any logit but those that hide what is outside of a window
 
 
 def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarray]:
@@ -22,6 +23,7 @@ def attention_scores(model, images, queries, layers=None) -> dict[str, np.ndarra
     A layer attends on a map of cells (strides and `attention_downsampling` make it
     smaller than the image). A pixel belongs to the cell that covers its centre when
     the map is stretched over the whole image: `floor((y + 0.5) * H / image height)`.
+    Cells outside of the window of a `StandAloneAttention2D` have a score of 0.
 
     Args:
         model, images, layers: as of `projections`.
@@ -93,7 +95,8 @@ def relative_fields(model, images, queries, layers=None) -> dict[str, np.ndarray
 
     Returns:
         Dictionary from the name of each layer to a float32 array (batch, heads,
-        queries, 2H-1, 2W-1), distance 0 in the middle.
+        queries, 2H-1, 2W-1), distance 0 in the middle. Distances outside of the window
+        of a `StandAloneAttention2D` are NaN, and blank in a figure.
 
     Raises:
         ValueError: also if a layer has no relative embeddings.
@@ -105,7 +108,8 @@ def relative_fields(model, images, queries, layers=None) -> dict[str, np.ndarray
             raise ValueError(f"layers: {name!r} has no relative embeddings")
         q = _scaled_queries(layer, query_cells(queries, image_size, layer.size))
         along_height, along_width = (q @ table.T for table in layer.tables)
-        fields[name] = along_height[..., :, None] + along_width[..., None, :]
+        field = along_height[..., :, None] + along_width[..., None, :]
+        fields[name] = np.where(field < NEVER, np.nan, field)
     return fields
 
 

@@ -4,7 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
 
 from aa_keras import counting
 from aa_keras.layers import AttentionStem2D, StandAloneAttention2D
@@ -39,10 +38,15 @@ def built(size=(7, 5), **options):
 
 
 def expected(layer, x):
+    y, _ = by_reference(layer, x)
+    return np.moveaxis(y, -1, 1) if layer.data_format == "channels_first" else y
+
+
+def by_reference(layer, x):
     if layer.data_format == "channels_first":
         x = np.moveaxis(x, 1, -1)
     (kernel,) = layer.qkv.get_weights()
-    y = reference.stand_alone_attention(
+    return reference.stand_alone_attention(
         x.astype("float64"),
         kernel[0, 0],
         layer.relative_rows.numpy(),
@@ -50,7 +54,6 @@ def expected(layer, x):
         layer.num_heads,
         layer.strides,
     )
-    return np.moveaxis(y, -1, 1) if layer.data_format == "channels_first" else y
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -97,9 +100,13 @@ def test_scores_are_the_weights_of_the_window():
     y, scores = layer(x, return_attention_scores=True)
     assert scores.shape == (2, 7, 5, 3, 5, 5)
     np.testing.assert_allclose(y, layer(x), atol=1e-5)
-    np.testing.assert_allclose(ops.sum(scores, (-1, -2)), 1, atol=1e-5)
-    outside = scores[:, 0, 0, :, :2]  # of the upper left position
-    assert np.all(outside.numpy() == 0)
+    _, over_the_map = by_reference(layer, x)  # batch, heads, queries, keys
+    np.testing.assert_allclose(
+        scores[:, 3, 2], over_the_map[:, :, 3, 2, 1:6, 0:5], atol=1e-5
+    )
+    corner = np.zeros((2, 3, 5, 5))  # of the upper left position
+    corner[..., 2:, 2:] = over_the_map[:, :, 0, 0, :3, :3]
+    np.testing.assert_allclose(scores[:, 0, 0], corner, atol=1e-5)
 
 
 def test_maps_of_any_size_and_a_saved_model(tmp_path):
