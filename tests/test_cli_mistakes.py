@@ -106,7 +106,7 @@ MISTAKES = {
         ["train", EXPERIMENT, "--workdir", "{run}"],
         ["train.epochs (15 there, 40 now)"],
     ),
-    "no run": (["evaluate", "{out}"], ["no config.yaml", "--workdir"]),
+    "no run": (["evaluate", "{out}"], ["no such folder or weights", "--workdir"]),
     "no such split": (
         ["evaluate", "{run}", "--split", "tset"],
         ["'tset'", "validation"],
