@@ -254,7 +254,7 @@ def print_table(rows):
             value, other = row.get(name), listing.get(name)
             if value is None:
                 cells.append(row.get("error", ""))
-            elif other and row is not listing and name != "gflop":
+            elif value and other and row is not listing and name != "gflop":
                 cells.append(f"{value:.3g} (1 / {other / value:.1f})")
             else:
                 cells.append(f"{value:.3g}")
