@@ -152,6 +152,14 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     assert row in path.read_text()
     assert row in page.read_text()
     assert "short" not in page.read_text()
+    # A page may choose.
+    chosen = "<!-- runs: resnet_50 -->\nold\n<!-- /runs -->\n"
+    page.write_text(chosen)
+    report.write_report(results, readme=page)
+    assert page.read_text().splitlines()[-2:] == [row, "<!-- /runs -->"]
+    page.write_text(chosen.replace("resnet_50", "resnet_50 other"))
+    with pytest.raises(ValueError, match="names 'other'; allowed: resnet_50$"):
+        report.write_report(results, readme=page)
 
 
 def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
