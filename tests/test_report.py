@@ -158,7 +158,7 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     report.write_report(results, readme=page)
     assert page.read_text().splitlines()[-2:] == [row, "<!-- /runs -->"]
     page.write_text(chosen.replace("resnet_50", "resnet_50 other"))
-    with pytest.raises(ValueError, match="names 'other'; allowed: resnet_50$"):
+    with pytest.raises(ValueError, match=r"names 'other'; allowed: resnet_50$"):
         report.write_report(results, readme=page)
 
 

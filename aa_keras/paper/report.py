@@ -40,7 +40,7 @@ def write_report(results="results", readme="README.md") -> Path:
         "code's network, *measured* the metrics of finished runs on the whole test "
         "split.",
         f"## Experiments\n\n{summary}\n\n{HOW_TO_READ}",
-        *_figures(groups, Path(results)),
+        *_figures(groups, finished, Path(results)),
         f"## Runs\n\n{runs_as_markdown(finished)}",
     ]
     if others:
@@ -107,16 +107,20 @@ def _difference(difference):
     return f"{100 * mean:+.2f}{interval}"
 
 
-def _figures(groups, results):
+def _figures(groups, runs, results):
     """Draws the experiments of each data set that are compared, one link a figure."""
-    from aa_keras.paper import paper_figures  # `tables` does without matplotlib
+    # Here, as `tables` does without matplotlib.
+    from aa_keras.paper import paper_figures
+    from aa_keras.visualization.style import origin
 
     links = []
     for data, compared in comparison.series(groups).items():
+        names = {group.name for group in compared}
+        source = origin(*(run for run in runs if run["name"] in names))
         for kind, draw in paper_figures.COMPARISONS.items():
             name = f"{data}_{kind}.png"
             with whole_file(results / name) as unfinished:
-                draw(compared, title=data).savefig(unfinished)
+                draw(compared, title=data).savefig(unfinished, metadata=source)
             links.append(f"![{data}, {kind.replace('_', ' ')}]({name})")
     return links
 
