@@ -62,8 +62,12 @@ bench: bench-layer bench-models bench-data bench-serving bench-distribution ## r
 bench-layer bench-models bench-data bench-serving bench-distribution: bench-%: $(VENV)/.dev
 	$(RUN) benchmarks/$*.py
 
-notebooks: $(VENV)/.dev demo ## execute the notebooks and save their pictures
+# With one thread, on the same kind of processor, the run equals the one in results/.
+notebooks: $(VENV)/.dev ## make every committed picture: one run, results/, the notebooks
+	$(RUN) -m aa_keras sweep quickstart/digits_aa_resnet --threads 1 --workdir runs/notebooks
 	$(RUN) notebooks/execute.py
+	$(RUN) benchmarks/layer.py --draw
+	$(RUN) -m aa_keras report
 
 tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables

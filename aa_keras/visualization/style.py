@@ -46,6 +46,17 @@ MECHANISMS = {
 # The forms in which relative attention is computed.
 IMPLEMENTATIONS = {"listing": Sign("#888888", "s"), "fused": MECHANISMS["relative"]}
 _WORDS = {"aa": "relative", "sa": "stand_alone"}
+# The colors of the cells of the pointer task, in red, green and blue.
+PALETTE = (
+    (214, 39, 40),
+    (255, 127, 14),
+    (242, 208, 36),
+    (44, 160, 44),
+    (95, 211, 224),
+    (31, 95, 180),
+    (132, 73, 176),
+    (245, 163, 199),
+)
 LINES = ("-", "--", ":", "-.")  # tell several runs of one mechanism apart
 FILLS = ("full", "none", "left", "top")
 
