@@ -105,7 +105,7 @@ def draw_accuracy_by_size(groups: Sequence[Group], *, title=None) -> Figure:
             fillstyle=FILLS[nth % len(FILLS)],
             capsize=3,
             linestyle="none",
-            label=f"{group.name}, {len(scores)} seed" + "s" * (len(scores) > 1),
+            label=f"{group.name} ({len(scores)} seed{'s'[: len(scores) - 1]})",
         )
     finish(axis, "parameters, millions", f"top-1 accuracy ({groups[0].split}), %")
     axis.margins(x=0.1, y=0.12)
