@@ -2,6 +2,7 @@
 SHELL := /bin/sh
 VENV := .venv
 RUN := $(VENV)/bin/python
+DOCS := .venv-docs
 # Two processes: tracing a graph keeps one core busy. `make test` keeps the tests of a
 # file in one process, as they share trained models; the slow tests share little.
 PYTEST := $(RUN) -m pytest -q -n 2 --durations 15
@@ -10,9 +11,9 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' \
 	2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test test-slow soak fuzz lint format bench bench-layer \
-	bench-stand-alone bench-models bench-data bench-serving bench-distribution \
-	notebooks tables publish clean
+.PHONY: help demo test test-slow soak fuzz lint format docs release-check bench \
+	bench-layer bench-stand-alone bench-models bench-data bench-serving \
+	bench-distribution notebooks tables publish clean
 
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -41,14 +42,33 @@ format: $(VENV)/.dev ## fix style and format
 	$(VENV)/bin/ruff check --fix .
 	$(VENV)/bin/ruff format .
 
+docs: $(DOCS)/.installed ## build the site into site/; every warning is an error
+	NO_MKDOCS_2_WARNING=1 $(DOCS)/bin/mkdocs build --strict
+
+# What is published, tried where nothing else is installed.
+release-check: $(DOCS)/.installed ## build the package, install it anew, run the quickstart
+	rm -rf dist runs/release
+	$(DOCS)/bin/python -m build
+	$(DOCS)/bin/twine check --strict dist/*
+	$(PYTHON) -m venv runs/release
+	runs/release/bin/python -m pip install --quiet --disable-pip-version-check \
+		--constraint requirements.txt "$$(ls $(CURDIR)/dist/*.whl)[train,viz]"
+	$(DOCS)/bin/python -m tests.pages runs/release/bin/python docs/index.md
+	@! grep 'example\.org' pyproject.toml || \
+		echo "before publishing: set the project's address in pyproject.toml"
+
 bench: bench-layer bench-stand-alone bench-models bench-data bench-serving bench-distribution ## run all benchmarks
 
 bench-layer bench-stand-alone bench-models bench-data bench-serving \
 bench-distribution: bench-%: $(VENV)/.dev
 	$(RUN) benchmarks/$(subst -,_,$*).py
 
-notebooks: $(VENV)/.dev demo ## execute the notebooks and save their pictures
+# With one thread, on the same kind of processor, the run equals the one in results/.
+notebooks: $(VENV)/.dev ## make every committed picture: one run, results/, the notebooks
+	$(RUN) -m aa_keras sweep quickstart/digits_aa_resnet --threads 1 --workdir runs/notebooks
 	$(RUN) notebooks/execute.py
+	$(RUN) benchmarks/layer.py --draw
+	$(RUN) -m aa_keras report
 
 tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables
@@ -57,7 +77,7 @@ publish: $(VENV)/.dev ## put trained weights into the package: make publish RUNS
 	$(RUN) tools/publish_weights.py $(RUNS)
 
 clean: ## remove the environment and all runs
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(DOCS) runs site dist
 
 # The stamps make a second call install nothing.
 $(VENV)/.demo: requirements.txt pyproject.toml
@@ -65,6 +85,12 @@ $(VENV)/.demo: requirements.txt pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(RUN) -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+$(DOCS)/.installed: requirements-docs.txt
+	@test -n "$(PYTHON)" || { echo "no Python 3.11 to 3.13 found; make PYTHON=..." >&2; exit 1; }
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.demo requirements-dev.txt

@@ -1,14 +1,19 @@
-"""Puts `experiments/` into the wheel as `aa_keras/experiments`.
+"""What pyproject.toml cannot say.
 
-A mapping of folders in pyproject.toml would do the same, but setuptools then finds no
-packages by itself, and all of them would be listed there by hand.
+`experiments/` goes into the wheel as `aa_keras/experiments`: with a mapping of folders
+in pyproject.toml setuptools would find no packages by itself. The long description is
+README.md with links that also lead somewhere away from the repository.
 """
 
 import shutil
+import sys
 from pathlib import Path
 
 from setuptools import setup
 from setuptools.command.build_py import build_py
+
+sys.path.insert(0, str(Path(__file__).resolve().parent / "docs"))
+from addresses import relink
 
 
 class BuildWithExperiments(build_py):
@@ -22,4 +27,8 @@ class BuildWithExperiments(build_py):
                 shutil.copyfile(file, copy)
 
 
-setup(cmdclass={"build_py": BuildWithExperiments})
+setup(
+    cmdclass={"build_py": BuildWithExperiments},
+    long_description=relink(Path("README.md").read_text("utf-8"), "README.md"),
+    long_description_content_type="text/markdown",
+)

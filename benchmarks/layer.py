@@ -1,6 +1,7 @@
 """Time and memory of the attention-augmented convolution beside a plain one.
 
     python benchmarks/layer.py [--sizes 0 1 2 3 4] [--minutes 12] [--output DIRECTORY]
+    python benchmarks/layer.py --draw
 
 Every case runs in a process of its own (`measuring.py` says how): Conv2D,
 AugmentedConv2D as listing and fused, and the paper's own operations one by one
@@ -12,11 +13,14 @@ a lower bound: alone, every part writes its result to its own memory.
 """
 
 import argparse
+import json
 from pathlib import Path
 
 from measuring import better, measure, time_layer, time_program, write_rows
 
-OUTPUT = Path(__file__).parent / "out"
+ROOT = Path(__file__).resolve().parents[1]
+OUTPUT = ROOT / "benchmarks/out"
+PICTURE = Path("docs/pictures/layer.png")  # of what the repository has in OUTPUT
 # batch, height, width, channels, key depth, value depth, heads
 SIZES = (
     (16, 14, 14, 256, 160, 24, 8),
@@ -37,12 +41,19 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="*", default=range(len(SIZES)))
     parser.add_argument("--minutes", type=float, default=12)
     parser.add_argument("--output", type=Path, default=OUTPUT)
+    parser.add_argument(
+        "--draw", action="store_true", help="only draw what was measured"
+    )
     arguments = parser.parse_args()
+    measured = arguments.output / "layer.json"
+    if arguments.draw:
+        draw(json.loads(measured.read_text()), measured)
+        return
     cases = cases_of([SIZES[index] for index in arguments.sizes])
     rows = measure(run_case, cases, arguments.minutes)
-    write_rows(rows, arguments.output / "layer.json")
+    write_rows(rows, measured)
     print_table(rows)
-    draw(rows, arguments.output / "layer.png")
+    draw(rows, measured)
 
 
 # One case, in its own process.
@@ -181,40 +192,43 @@ def print_table(rows):
         print(f"   {memory:8.3f} ({to_reach[2]:.3f})     {over_bare:.2f}")
 
 
-def draw(rows, path):
-    from matplotlib.figure import Figure
+def draw(rows, measured):
+    from aa_keras.visualization import style
 
-    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure = style.new_figure(10, 3.8)
     speed, memory = figure.subplots(1, 2)
     sizes = measured_sizes(rows)
-    for offset, what, color in ((-0.2, "forward", "C0"), (0.2, "step", "C1")):
+    color, marker = style.IMPLEMENTATIONS["fused"]
+    for offset, what, alpha in ((-0.2, "forward", 1.0), (0.2, "step", 0.5)):
         index = ("forward", "step").index(what)
         values = [speed_ups(rows, size, "listing")[index] for size in sizes]
         places = [place + offset for place in range(len(sizes))]
-        bars = speed.bar(places, values, 0.38, label=what, color=color)
-        speed.bar_label(bars, fmt="%.1f", fontsize=8)
-    speed.axhline(1, color="black", linewidth=0.8)
-    names = [f"{b}×{h}×{w}×{c}" for b, h, w, c, *_ in sizes]
-    speed.set_xticks(range(len(sizes)), names, fontsize=8)
-    speed.set_ylabel("times as fast as the listing")
-    speed.set_title("Speed, the better of XLA on and off")
-    speed.legend()
-    for name, color in (("listing", "C3"), ("fused", "C2")):
+        bars = speed.bar(places, values, 0.38, label=what, color=color, alpha=alpha)
+        speed.bar_label(bars, fmt="%.1f", fontsize=style.SMALL, color=style.INK)
+    speed.axhline(1, color=style.INK, linewidth=0.8)
+    speed.margins(y=0.25)
+    names = [f"{b}×{h}×{w}\n×{c}" for b, h, w, c, *_ in sizes]
+    speed.set_xticks(range(len(sizes)), names)
+    speed.set_title("fused form, the better of XLA on and off", fontsize=style.TEXT)
+    style.finish(speed, None, "times as fast as the listing")
+    for name, (color, marker) in style.IMPLEMENTATIONS.items():
         points = [
             (size[1], row["extra_peak_bytes"] / 2**20)
             for size in MEMORY_SIZES
             if (row := better(rows, size, name, "forward"))
         ]
         if points:
-            memory.loglog(*zip(*points, strict=True), "o-", label=name, color=color)
+            x, y = zip(*points, strict=True)
+            memory.loglog(x, y, marker=marker, label=name, color=color)
     sides = [size[1] for size in MEMORY_SIZES]
     memory.set_xticks(sides, [f"{n}×{n}" for n in sides])
     memory.set_xticks([], minor=True)
-    memory.set_ylabel("MiB beyond Conv2D")
-    memory.set_title("Peak memory of a forward pass, batch 1")
-    if memory.lines:
-        memory.legend()
-    figure.savefig(path, dpi=120)
+    memory.set_title("peak memory of a forward pass, batch 1", fontsize=style.TEXT)
+    style.finish(memory, None, "MiB beyond Conv2D", legend=bool(memory.lines))
+    is_committed = measured.parent == OUTPUT
+    path = ROOT / PICTURE if is_committed else measured.with_suffix(".png")
+    source = measured.relative_to(ROOT) if is_committed else measured
+    figure.savefig(path, metadata=style.origin(source))
 
 
 if __name__ == "__main__":

@@ -1,17 +1,20 @@
 """Writes what is generated from the code: `python docs/generate.py`.
 
-The list of the ready networks and their arguments, for editors, and the page of the
-keys of an experiment file.
+The list of the ready networks and their arguments, for editors, and pages: the keys of
+an experiment file, the commands, the ready networks, heads and depths.
 """
 
 import inspect
 from pathlib import Path
 
+import click
 import keras
 
 from aa_keras import counting, models
+from aa_keras.cli.commands import cli
 from aa_keras.config import reference
 from aa_keras.layers import AugmentedConv2D, default_depths
+from aa_keras.models import networks
 
 ROOT = Path(__file__).resolve().parents[1]
 STUB_HEAD = '''\
@@ -37,6 +40,31 @@ PAGE_HEAD = """\
 `aa-keras config` prints this list. A key that is not in it stops the run. `base:` names
 another file whose values a file overrides. `--set train.epochs=2` changes one value.
 
+"""
+COMMANDS_HEAD = """\
+# Commands
+
+<!-- Written by docs/generate.py; do not edit. -->
+
+`python -m aa_keras` is the same program as `aa-keras`. A mistake ends in one line that
+says what was received and what is allowed, with status 2; nothing is written then.
+`--traceback` before the command shows where an error came from.
+
+"""
+NETWORKS_HEAD = """\
+# Ready networks
+
+<!-- Written by docs/generate.py; do not edit. -->
+
+Each is a function of `aa_keras.models`, in the manner of `keras.applications`. All but
+the RetinaNets take `input_shape`, `classes`, `weights`, `include_top`, `pooling`,
+`classifier_activation` and `input_tensor`, and the options of their family. There are
+no pretrained weights for ImageNet or COCO. Prefixes: AA attention-augmented, SA
+stand-alone attention, SE Squeeze-and-Excitation, GE Gather-Excite; BAM, CBAM and GALA
+are the modules of those names.
+
+| function | same as `models.build` with | images | classes |
+|---|---|---|---|
 """
 DEPTHS_WIDTHS = (8, 16, 32, 48, 64, 96, 128, 256, 512)
 DEPTHS_HEAD = """\
@@ -103,6 +131,35 @@ def depths_page() -> str:
     return DEPTHS_HEAD + "\n".join(map(_depths_row, DEPTHS_WIDTHS)) + "\n"
 
 
+def commands_page() -> str:
+    """Returns the text of `docs/commands.md`: what `--help` prints."""
+    return COMMANDS_HEAD + "\n".join(map(_command, sorted(cli.commands)))
+
+
+def _command(name):
+    # The width of the terminal must not matter.
+    program = click.Context(cli, info_name="aa-keras", terminal_width=80)
+    command = cli.commands[name]
+    with click.Context(command, program, name, terminal_width=80) as context:
+        return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
+def networks_page() -> str:
+    """Returns the text of `docs/networks.md`."""
+    return NETWORKS_HEAD + "\n".join(map(_network, networks.READY)) + "\n"
+
+
+def _network(name):
+    family, kind, size = networks.READY[name]
+    options = {**size, **kind}
+    arguments = ", ".join(f"{key}={value!r}" for key, value in options.items())
+    signature = inspect.signature(getattr(models, name))
+    height, width, _ = signature.parameters["input_shape"].default
+    classes = signature.parameters["classes"].default
+    call = f"`{family!r}, {arguments}`"
+    return f"| `{name}` | {call} | {height} x {width} | {classes} |"
+
+
 def _depths_row(filters):
     cells = [filters, *default_depths(filters)]
     for size in (8, 16, 32):
@@ -122,6 +179,8 @@ GENERATED = {
     "aa_keras/models/networks.pyi": stub,
     "docs/configuration.md": page,
     "docs/depths.md": depths_page,
+    "docs/commands.md": commands_page,
+    "docs/networks.md": networks_page,
 }
 
 if __name__ == "__main__":

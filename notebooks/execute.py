@@ -2,8 +2,10 @@
 
     python notebooks/execute.py [NAME ...]
 
-`attention_maps` shows the network that `make demo` left; run that first. Outputs of a
-cell with the tag `docs/FILE.png` are also written to that file, for the README.
+`make notebooks` trains the run of `results/` that they show before, with one thread:
+with more the last digits differ. Outputs of a cell tagged `docs/pictures/FILE.png`
+are also written to that file, for the README and the site. The files say in their
+metadata which runs they show; `tests/test_pictures.py` compares both with `results/`.
 """
 
 import base64
@@ -74,7 +76,7 @@ def tags(cell):
 
 
 def write_docs(notebook):
-    """Writes the pictures of cells with a tag `docs/FILE.png`."""
+    """Writes the pictures of cells with a tag `docs/pictures/FILE.png`."""
     for cell in notebook.cells:
         for tag in tags(cell):
             if not tag.startswith("docs/"):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 from scipy import stats
 
 from aa_keras import config
@@ -27,6 +28,7 @@ RESULT = {
         "test": {"accuracy": 0.7641, "top_5_accuracy": 0.931, "loss": 1.0, "images": 50}
     },
     "processes": [PROCESS],
+    "configuration": "0123",
 }
 ROW = {
     "table": 3,
@@ -154,6 +156,14 @@ def test_the_report_lists_both_kinds_of_runs(finished, results, tmp_path, monkey
     assert row in path.read_text()
     assert row in page.read_text()
     assert "short" not in page.read_text()
+    # A page may choose.
+    chosen = "<!-- runs: resnet_50 -->\nold\n<!-- /runs -->\n"
+    page.write_text(chosen)
+    report.write_report(results, readme=page)
+    assert page.read_text().splitlines()[-2:] == [row, "<!-- /runs -->"]
+    page.write_text(chosen.replace("resnet_50", "resnet_50 other"))
+    with pytest.raises(ValueError, match=r"names 'other'; allowed: resnet_50$"):
+        report.write_report(results, readme=page)
 
 
 def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
@@ -171,7 +181,8 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
     for run in runs:
         (run / "metrics.csv").write_text("epoch,accuracy,seconds\n1,0.3,2\n2,0.5,4\n")
     collection.collect(runs, results)
-    augmented, plain = comparison.group(collection.load_results(results))
+    collected = collection.load_results(results)
+    augmented, plain = comparison.group(collected)
     # Welch's test, from its formulas.
     a, b = (np.array(scores[stem]) for stem in scores)
     errors = [x.var(ddof=1) / len(x) for x in (a, b)]
@@ -197,6 +208,12 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
         (axis,) = draw(compared["cifar100"]).axes
         labels = [text.get_text() for text in axis.get_legend().get_texts()]
         assert [label.split()[0] for label in labels] == [augmented.name, plain.name]
+    report._figures([augmented, plain], collected, results)
+    text = Image.open(results / "cifar100_by_epoch.png").text
+    assert text["Run"].split(", ") == [
+        path.stem for path in sorted(results.glob("*.json"))
+    ]
+    assert text["Configuration"] == ", ".join(["0123"] * 7)
 
 
 def test_one_seed_has_no_interval():

@@ -4,6 +4,9 @@ import json
 import re
 import shutil
 import subprocess
+import sys
+import tarfile
+import tomllib
 import venv
 import zipfile
 from pathlib import Path
@@ -13,6 +16,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PIP = ("-m", "pip", "--disable-pip-version-check")
 pytestmark = pytest.mark.slow
+
+UNVERSIONED = (ROOT / ".gitignore").read_text().replace("/", "").split()
+UNVERSIONED += [".git", ".ci", ".github"]  # these two are of the repository alone
 
 # What a Keras user does with the core packages and another backend alone.
 ON_JAX = """
@@ -78,16 +84,12 @@ def bare(tmp_path_factory):
     bare = Environment(folder)
     # Built from a copy: setuptools writes its folders beside the sources.
     source = folder / "source"
-    for name in ("aa_keras", "experiments"):
-        shutil.copytree(ROOT / name, source / name)
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(*UNVERSIONED))
     bare.run("python", *PIP, "install", "--quiet", "setuptools>=77")
     program = (
         "import os, setuptools.build_meta as b; os.chdir('source'); b.build_sdist('..')"
     )
     bare.run("python", "-c", program)
-    shutil.rmtree(source)
     (sdist,) = folder.glob("*.tar.gz")
     bare.run("python", *PIP, "wheel", "--no-deps", "--wheel-dir", "wheel", sdist)
     (jax,) = re.findall(r"^jax==\S+", (ROOT / "requirements-dev.txt").read_text(), re.M)
@@ -105,6 +107,48 @@ def train(bare, tmp_path_factory):
 def wheel_of(environment):
     (wheel,) = (environment.folder / "wheel").glob("*.whl")
     return wheel
+
+
+@pytest.fixture(scope="module")
+def unpacked(bare):
+    """The source distribution, unpacked."""
+    (sdist,) = bare.folder.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        archive.extractall(bare.folder / "unpacked", filter="data")
+    (unpacked,) = (bare.folder / "unpacked").iterdir()
+    return unpacked
+
+
+def files_in(folder):
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    names = {path.relative_to(folder).as_posix() for path in paths}
+    return {n for n in names if not re.search(r"\.egg-info/|__pycache__/", n)}
+
+
+def test_the_source_distribution_contains_what_the_checkout_has(bare, unpacked):
+    made = {"PKG-INFO", "setup.cfg"}  # by setuptools
+    assert files_in(unpacked) - made == files_in(bare.folder / "source")
+
+
+def test_the_source_distribution_runs_its_tests(unpacked):
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    files = ["tests/test_names.py", "tests/layers/test_functions.py"]
+    done = subprocess.run(
+        [*command, *files], cwd=unpacked, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_long_description_stands_alone(bare, unpacked):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    address = project["urls"]["Repository"]
+    text = (unpacked / "PKG-INFO").read_text().partition("\n\n")[2]
+    targets = re.findall(r"\]\(([^)\s]+)\)", text)
+    assert any(target.startswith(f"{address}/raw/main/docs/") for target in targets)
+    assert [target for target in targets if ":" not in target] == []
+    for target in targets:
+        inside = re.fullmatch(f"{address}/(?:raw|blob)/main/([^#]+).*", target)
+        assert not inside or (ROOT / inside[1]).exists(), target
 
 
 def test_the_wheel_contains_what_the_checkout_has(bare):

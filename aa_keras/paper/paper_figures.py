@@ -5,23 +5,25 @@ that was not read in a public source (mark M of the facts file).
 """
 
 import statistics
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from matplotlib.figure import Figure
 
 from aa_keras.paper.comparison import Group
-from aa_keras.visualization.figures import INK, new_figure
-
-# Colour and marker both distinguish the families (colours of Okabe and Ito).
-STYLES = (
-    ("#000000", "o"),
-    ("#0072b2", "s"),
-    ("#d55e00", "D"),
-    ("#009e73", "^"),
-    ("#cc79a7", "v"),
-    ("#e69f00", "P"),
-    ("#56b4e9", "X"),
+from aa_keras.visualization.style import (
+    FILLS,
+    INK,
+    LINES,
+    MECHANISMS,
+    SMALL,
+    Sign,
+    finish,
+    mechanism_of,
+    new_figure,
 )
+
+IN_THE_PAPER = "top-1 accuracy in the paper, %"
 
 
 def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
@@ -36,9 +38,11 @@ def draw_accuracy_by_parameters(rows, *, title: str | None = None) -> Figure:
         families.setdefault(family, []).append(_point(row, row["params_m"], size))
     figure = new_figure(6.2, 4.2, title)
     axis = figure.subplots()
-    for (family, points), style in zip(families.items(), STYLES, strict=False):
-        _draw(axis, points, style, family, is_highest=family == list(families)[-1])
-    _finish(axis, "parameters as built here, millions")
+    for family, points in families.items():
+        sign, is_highest = _sign(family), family == list(families)[-1]
+        _draw(axis, points, sign, family, is_highest)
+    finish(axis, "parameters as built here, millions", IN_THE_PAPER)
+    axis.margins(y=0.12)
     return figure
 
 
@@ -55,13 +59,15 @@ def draw_attention_share(rows, *, title: str | None = None) -> Figure:
             curves["figure" in row].append(_point(row, share, text))
     figure = new_figure(6.2, 3.8, title)
     axis = figure.subplots()
-    _draw(axis, curves[0], STYLES[1], "relative position encoding")
-    _draw(axis, curves[1], STYLES[2], "no position encoding")
+    relative, without = MECHANISMS["relative"], MECHANISMS["none"]
+    _draw(axis, curves[0], relative, "relative position encoding")
+    _draw(axis, curves[1], without, "no position encoding")
     # The curves share the point without attention; the paper prints none in between.
     start = [point for point in curves[0] if point[0] == 0]
     x, y, *_ = zip(*start, *curves[1], strict=True)
-    axis.plot(x, y, "--", color=STYLES[2][0], lw=1.2, zorder=0)
-    _finish(axis, "share of attentional channels (κ = υ), ResNet-50")
+    axis.plot(x, y, "--", color=without.color, lw=1.2, zorder=0)
+    finish(axis, "share of attentional channels (κ = υ), ResNet-50", IN_THE_PAPER)
+    axis.margins(y=0.12)
     return figure
 
 
@@ -72,15 +78,15 @@ def draw_accuracy_by_epoch(groups: Sequence[Group], *, title=None) -> Figure:
     """
     figure = new_figure(6.2, 4.2, title)
     axis = figure.subplots()
-    for index, group in enumerate(groups):
-        color, _ = STYLES[index % len(STYLES)]
+    for group, sign, nth in _told_apart(groups):
         by_epoch = zip(*group.curves, strict=True)
         epochs = [[100 * value for value in epoch] for epoch in by_epoch]
         x = range(1, len(epochs) + 1)
-        axis.plot(x, list(map(statistics.mean, epochs)), color=color, label=group.name)
+        line = {"color": sign.color, "ls": LINES[nth % len(LINES)]}
+        axis.plot(x, list(map(statistics.mean, epochs)), label=group.name, **line)
         lowest, highest = list(map(min, epochs)), list(map(max, epochs))
-        axis.fill_between(x, lowest, highest, color=color, alpha=0.15, lw=0)
-    _finish(axis, "epoch", "accuracy while training, %")
+        axis.fill_between(x, lowest, highest, color=sign.color, alpha=0.15, lw=0)
+    finish(axis, "epoch", "accuracy while training, %")
     return figure
 
 
@@ -88,20 +94,21 @@ def draw_accuracy_by_size(groups: Sequence[Group], *, title=None) -> Figure:
     """Draws the mean accuracy against parameters, with the standard deviation."""
     figure = new_figure(6.2, 4.2, title)
     axis = figure.subplots()
-    for index, group in enumerate(groups):
-        color, marker = STYLES[index % len(STYLES)]
+    for group, sign, nth in _told_apart(groups):
         scores = [100 * score for score in group.scores]
         axis.errorbar(
             group.params / 1e6,
             statistics.mean(scores),
             yerr=statistics.stdev(scores) if scores[1:] else None,
-            color=color,
-            marker=marker,
+            color=sign.color,
+            marker=sign.marker,
+            fillstyle=FILLS[nth % len(FILLS)],
             capsize=3,
             linestyle="none",
-            label=f"{group.name} ({len(scores)} seeds)",
+            label=f"{group.name} ({len(scores)} seed{'s'[: len(scores) - 1]})",
         )
-    _finish(axis, "parameters, millions", f"top-1 accuracy ({groups[0].split}), %")
+    finish(axis, "parameters, millions", f"top-1 accuracy ({groups[0].split}), %")
+    axis.margins(x=0.1, y=0.12)
     return figure
 
 
@@ -117,23 +124,32 @@ def _point(row, x, text):
     return x, row["paper"]["top1"], text, is_read
 
 
-def _draw(axis, points, style, label, is_highest=True):
-    color, marker = style
+def _sign(name) -> Sign:
+    return MECHANISMS[mechanism_of(name)]
+
+
+def _told_apart(groups):
+    """Yields each group, its sign, and how many of that sign came before it."""
+    before: Counter = Counter()
+    for group in groups:
+        sign = _sign(group.name)
+        yield group, sign, before[sign]
+        before[sign] += 1
+
+
+def _draw(axis, points, sign, label, is_highest=True):
     x, y, *_ = zip(*points, strict=True)
+    color, marker = sign
     axis.plot(x, y, color=color, lw=1.2, marker=marker, label=label)
-    text = {"textcoords": "offset points", "ha": "center", "fontsize": 7, "color": INK}
-    # Labels of lower lines go below the line, away from the line above.
-    text["xytext"] = (0, 7) if is_highest else (9, -10)
+    text = {
+        "textcoords": "offset points",
+        "ha": "center",
+        "fontsize": SMALL,
+        "color": INK,
+    }
+    # Below the highest line the labels go below the line, away from the line above.
+    text["xytext"] = (0, 7) if is_highest else (9, -13)
     for x, y, name, is_read in points:
         if not is_read:
             axis.plot(x, y, marker=marker, color=color, mfc="white")
         axis.annotate(name, (x, y), **text)
-
-
-def _finish(axis, label, accuracy="top-1 accuracy in the paper, %"):
-    axis.set_xlabel(label, color=INK)
-    axis.set_ylabel(accuracy, color=INK)
-    axis.legend(frameon=False, labelcolor=INK, fontsize=9)
-    axis.margins(y=0.12)
-    axis.tick_params(labelsize=8, colors=INK)
-    axis.spines[["top", "right"]].set_visible(False)

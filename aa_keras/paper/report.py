@@ -24,7 +24,10 @@ def write_report(results="results", readme="README.md") -> Path:
     Args:
         results: path of the folder of collected results, in which it is written.
         readme: path of a page. Its section `runs`, if it has one, gets the table of
-            experiments.
+            experiments. `<!-- runs: NAME NAME -->` takes those of these names alone.
+
+    Raises:
+        ValueError: if the page names an experiment that has no finished run.
     """
     runs = load_results(results)
     finished = [run for run in runs if run["reproduces"]]
@@ -37,7 +40,7 @@ def write_report(results="results", readme="README.md") -> Path:
         "code's network, *measured* the metrics of finished runs on the whole test "
         "split.",
         f"## Experiments\n\n{summary}\n\n{HOW_TO_READ}",
-        *_figures(groups, Path(results)),
+        *_figures(groups, finished, Path(results)),
         f"## Runs\n\n{runs_as_markdown(finished)}",
     ]
     if others:
@@ -55,9 +58,22 @@ def write_report(results="results", readme="README.md") -> Path:
     write_text(path, "\n\n".join(parts) + "\n")
     page = Path(readme)
     text = page.read_text("utf-8") if page.is_file() else ""
-    if "<!-- runs -->" in text:
-        write_text(page, replace_section(text, "runs", summary))
+    if section := re.search(r"<!-- (runs(: ([\w. ]+))?) -->", text):
+        if section[3]:
+            summary = groups_as_markdown(_chosen(groups, section[3].split(), page))
+        write_text(page, replace_section(text, section[1], summary))
     return path
+
+
+def _chosen(groups, names, page):
+    by_name = {group.name: group for group in groups}
+    for name in names:
+        if name not in by_name:
+            raise ValueError(
+                f"{page}: its section runs names {name!r}; allowed: "
+                f"{', '.join(by_name) or 'nothing, as no run is finished'}"
+            )
+    return [by_name[name] for name in names]
 
 
 def groups_as_markdown(groups) -> str:
@@ -95,16 +111,20 @@ def _difference(difference):
     return f"{100 * mean:+.2f}{interval}"
 
 
-def _figures(groups, results):
+def _figures(groups, runs, results):
     """Draws the experiments of each data set that are compared, one link a figure."""
-    from aa_keras.paper import paper_figures  # `tables` does without matplotlib
+    # Here, as `tables` does without matplotlib.
+    from aa_keras.paper import paper_figures
+    from aa_keras.visualization.style import origin
 
     links = []
     for data, compared in comparison.series(groups).items():
+        names = {group.name for group in compared}
+        source = origin(*(run for run in runs if run["name"] in names))
         for kind, draw in paper_figures.COMPARISONS.items():
             name = f"{data}_{kind}.png"
             with whole_file(results / name) as unfinished:
-                draw(compared, title=data).savefig(unfinished)
+                draw(compared, title=data).savefig(unfinished, metadata=source)
             links.append(f"![{data}, {kind.replace('_', ' ')}]({name})")
     return links
 
@@ -156,8 +176,12 @@ def _cells(row, runs):
 
 
 def replace_section(text: str, name: str, content: str) -> str:
-    """Returns a page with new content between `<!-- name -->` and `<!-- /name -->`."""
-    pattern = rf"(?s)(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+    """Returns a page with new content between `<!-- name -->` and `<!-- /name -->`.
+
+    What follows a colon in `name` is not repeated at the end of the section.
+    """
+    end = name.partition(":")[0]
+    pattern = rf"(?s)(<!-- {re.escape(name)} -->\n).*?(<!-- /{end} -->)"
     replaced, count = re.subn(pattern, lambda m: f"{m[1]}{content}\n{m[2]}", text)
     if count != 1:
         raise ValueError(f"found {count} sections {name!r}; allowed: one")

@@ -2,24 +2,29 @@
 
 Every function returns a `matplotlib.figure.Figure` (`figure.savefig(path)` writes it)
 with `title`, a str, above the pictures. Only matplotlib's object interface is used: no
-figure manager, no style and no backend changes. The ground is white and opaque, so that
-a figure reads the same on a dark page. Shares are drawn in viridis and signed numbers
-in PuOr, which survive grey print and the usual colour blindness.
+figure manager, no style and no backend changes. `style.py` has their look.
 """
 
 from typing import Any
 
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from aa_keras.visualization.scores import query_cells
+from aa_keras.visualization.style import (
+    INK,
+    MECHANISMS,
+    PALE,
+    SHARES,
+    SIGNED,
+    SMALL,
+    TEXT,
+    finish,
+    new_figure,
+)
 
 CELL_INCHES = 1.35  # width of one picture of many
-SHARES = "viridis"
-SIGNED = "PuOr"
-INK = "#222222"
 COMBINED: dict[Any, Any] = {"mean": np.mean, "max": np.max}  # over heads
 OUTLINE = (("black", 2.6), ("white", 1.2))  # white within black shows on any colour
 
@@ -62,7 +67,7 @@ def draw_attention_maps(
     for row, (query, cell) in enumerate(zip(queries, cells, strict=True)):
         axes[row, 0].imshow(image, cmap="gray", extent=extent)
         ring(axes[row, 0], query)
-        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
+        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK, fontsize=TEXT)
         limit = scores[:, row].max()
         for axis, one in zip(axes[row, 1:], scores[:, row], strict=True):
             if opacity < 1:
@@ -72,7 +77,7 @@ def draw_attention_maps(
             )
             outline(axis, cell, scores.shape[-2:], (height, width))
         _bar(figure, axes[row, -1], shares, "attention")
-    axes[0, 0].set_title("query (y, x)", color=INK, fontsize=9)
+    axes[0, 0].set_title("query (y, x)", color=INK, fontsize=TEXT)
     name_heads(axes[0, 1:], heads)
     return figure
 
@@ -109,7 +114,7 @@ def draw_relative_fields(
             met = Rectangle((-x - 0.5, -y - 0.5), width, height, fill=False, ec=INK)
             axis.add_patch(met)
             axis.plot(0, 0, "+", color=INK, markersize=5)
-        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK)
+        axes[row, 0].set_ylabel(f"({query[0]}, {query[1]})", color=INK, fontsize=TEXT)
         _bar(figure, axes[row, -1], shown, "logit")
     name_heads(axes[0], heads)
     for axis in axes[-1]:
@@ -117,7 +122,7 @@ def draw_relative_fields(
     for axis in axes[:, 0]:
         axis.set_yticks([1 - height, 0, height - 1])
     for axis in axes.flat:
-        axis.tick_params(labelsize=7, colors=INK)
+        axis.tick_params(labelsize=SMALL, colors=INK)
     return figure
 
 
@@ -141,10 +146,10 @@ def draw_relative_tables(tables, *, title=None) -> Figure:
             "aspect": "auto",
         }
         shown = axis.imshow(table, interpolation="nearest", extent=extent, **scale)
-        axis.set_title(label, color=INK, fontsize=9)
-        axis.set_xlabel("channel", color=INK, fontsize=8)
-        axis.set_ylabel("key − query", color=INK, fontsize=8)
-        axis.tick_params(labelsize=7, colors=INK)
+        axis.set_title(label, color=INK, fontsize=TEXT)
+        axis.set_xlabel("channel", color=INK, fontsize=SMALL)
+        axis.set_ylabel("key − query", color=INK, fontsize=SMALL)
+        axis.tick_params(labelsize=SMALL, colors=INK)
     _bar(figure, axes[-1], shown, "embedding")
     return figure
 
@@ -182,12 +187,17 @@ def draw_matrices(matrices, *, signed=False, title=None) -> Figure:
             red, green, blue, _ = shown.cmap(shown.norm(value))
             ink = INK if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
             text = f"{value:.3g}" if float(value).is_integer() else f"{value:.2g}"
-            style: dict = {"ha": "center", "va": "center", "fontsize": 8, "color": ink}
+            style: dict = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": SMALL,
+                "color": ink,
+            }
             axis.text(left + column + 0.5, row + 0.5, text, **style)
         style = {
             "ha": "center",
             "va": "bottom",
-            "fontsize": 9,
+            "fontsize": TEXT,
             "color": INK,
         }
         axis.text(left + columns / 2, -0.2, label, **style)
@@ -210,11 +220,16 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     figure = new_figure(6.2, 0.9 + 0.42 * len(values), title)
     axis = figure.subplots()
     for row, (layer, heads) in enumerate(values.items()):
-        axis.axhline(row, color="#dddddd", linewidth=0.8, zorder=0)
-        axis.plot(heads, [row] * len(heads), "o", color="#31688e", alpha=0.85)
+        axis.axhline(row, color=PALE, linewidth=0.8, zorder=0)
+        color, marker = MECHANISMS["relative"]
+        axis.plot(heads, [row] * len(heads), marker, color=color, alpha=0.85)
         for rank, head in enumerate(np.argsort(heads)):
             offset = (0, -13 if rank % 2 else 5)  # neighbours do not collide
-            style: dict = {"textcoords": "offset points", "ha": "center", "fontsize": 7}
+            style: dict = {
+                "textcoords": "offset points",
+                "ha": "center",
+                "fontsize": SMALL,
+            }
             place = (heads[head], row)
             axis.annotate(str(head), place, xytext=offset, color=INK, **style)
         if limits:
@@ -222,9 +237,8 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     axis.set_yticks(range(len(values)), list(values))
     axis.set_ylim(len(values) - 0.4, -0.7)
     axis.set_xlim(left=0)
-    axis.set_xlabel(label, color=INK, fontsize=9)
-    axis.tick_params(labelsize=8, colors=INK)
-    axis.spines[["top", "right", "left"]].set_visible(False)
+    finish(axis, label, None, legend=False)
+    axis.spines["left"].set_visible(False)
     return figure
 
 
@@ -272,16 +286,6 @@ def picture_of(image) -> np.ndarray:
     return image
 
 
-def new_figure(width, height, title) -> Figure:
-    """Returns an empty white figure that pyplot does not manage; sizes in inches."""
-    size = (width, height)
-    figure = Figure(size, dpi=130, layout="constrained", facecolor="white")
-    FigureCanvasAgg(figure)
-    if title:
-        figure.suptitle(title, color=INK, fontsize=10)
-    return figure
-
-
 def picture_grid(num_rows, num_columns, aspect, title):
     # Constrained layout needs room for labels and bars, or it shrinks the pictures.
     inches = max(CELL_INCHES, 2.7 / num_columns)
@@ -297,7 +301,7 @@ def picture_grid(num_rows, num_columns, aspect, title):
 def name_heads(axes, heads):
     for axis, head in zip(axes, heads, strict=True):
         name = head if head in COMBINED else f"head {head}"
-        axis.set_title(name, color=INK, fontsize=9)
+        axis.set_title(name, color=INK, fontsize=TEXT)
 
 
 def ring(axis, query):
@@ -316,6 +320,6 @@ def outline(axis, cell, map_size, image_size):
 
 def _bar(figure, axis, shown, label):
     bar = figure.colorbar(shown, ax=axis, fraction=0.08, pad=0.04)
-    bar.set_label(label, color=INK, fontsize=8)
-    bar.ax.tick_params(labelsize=7, colors=INK)
+    bar.set_label(label, color=INK, fontsize=SMALL)
+    bar.ax.tick_params(labelsize=SMALL, colors=INK)
     bar.outline.set_visible(False)

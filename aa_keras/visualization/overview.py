@@ -7,8 +7,6 @@ from matplotlib.figure import Figure
 
 from aa_keras.visualization.figures import (
     COMBINED,
-    INK,
-    SHARES,
     check_opacity,
     head_of,
     name_heads,
@@ -18,6 +16,7 @@ from aa_keras.visualization.figures import (
     ring,
 )
 from aa_keras.visualization.scores import query_cells
+from aa_keras.visualization.style import INK, SHARES, SMALL, TEXT
 
 
 def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) -> Figure:
@@ -66,7 +65,7 @@ def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) ->
         _draw(row[0], head_of(heads, "mean"), extent, alpha=opacity)
         ring(row[0], query)
         row[0].set_ylabel(
-            layer, color=INK, fontsize=8, rotation=0, ha="right", va="center"
+            layer, color=INK, fontsize=SMALL, rotation=0, ha="right", va="center"
         )
         for axis, name in zip(row[1:], names, strict=True):
             if name not in COMBINED and name >= len(heads):
@@ -74,7 +73,7 @@ def draw_attention_overview(image, scores, query, *, opacity=0.5, title=None) ->
                 continue
             _draw(axis, head_of(heads, name), extent)
             outline(axis, cell, map_size, (height, width))
-    axes[0, 0].set_title("mean on image", color=INK, fontsize=9)
+    axes[0, 0].set_title("mean on image", color=INK, fontsize=TEXT)
     name_heads(axes[np.argmax([len(heads) for heads in scores.values()]), 1:], names)
     return figure
 

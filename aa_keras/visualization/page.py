@@ -19,9 +19,10 @@ import matplotlib
 import numpy as np
 from PIL import Image
 
-from aa_keras.visualization.figures import SHARES, picture_of
+from aa_keras.visualization.figures import picture_of
 from aa_keras.visualization.projections import projections
 from aa_keras.visualization.scores import query_cells, query_logits, row_blocks
+from aa_keras.visualization.style import SHARES
 
 COARSE_PIXELS = 96  # below this height, pixels of a picture are shown as squares
 MOST_BYTES = 200e6  # of a page; browsers hold texts of about 500 MB

@@ -18,7 +18,7 @@ def test_one_augmented_layer_learns_the_pointer_task(tmp_path, aa_keras):
     assert metrics["test_larger"]["cells"] == 1024 * 24 * 24
     done = aa_keras("evaluate", workdir, "--split", "test_larger")
     assert "accuracy 1.0000" in done.stdout
-    image = "docs/figure_1.png"
+    image = "docs/pictures/figure_1.png"
     for command in (
         ("predict", workdir, image),
         ("maps", workdir, image, "--out", tmp_path / "map.png"),

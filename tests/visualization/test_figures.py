@@ -156,7 +156,7 @@ def test_heads_are_points_of_their_layer():
     )
     (axis,) = figure.axes
     assert [label.get_text() for label in axis.get_yticklabels()] == list(values)
-    points = [line for line in axis.get_lines() if line.get_marker() == "o"]
+    points = [line for line in axis.get_lines() if line.get_marker() == "D"]
     marks = [line for line in axis.get_lines() if line.get_marker() == "|"]
     for row, heads in enumerate(values.values()):
         np.testing.assert_array_equal(points[row].get_xdata(), heads)
