@@ -13,7 +13,7 @@ from PIL import Image
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
-PICTURES = sorted(ROOT.glob("docs/pictures/*.png"))
+PICTURES = sorted([*ROOT.glob("docs/pictures/*.png"), *ROOT.glob("results/*.png")])
 RUN = re.compile(r"^(\w+) seed (\d+): (\d+) epochs, (\w+) accuracy ([\d.]+) %", re.M)
 SHOW_RUNS = {"attention_maps", "pointers", "serving"}
 

@@ -25,7 +25,8 @@ class Group(NamedTuple):
 
     `scores` are the top-1 accuracies on `split`: the test split, or else the last one
     that was measured. `difference` is that to `baseline`, `None` without one. `curves`
-    has a list of accuracies, one for each epoch, for each run.
+    has a list of accuracies, one for each epoch, for each run. `mechanism` is a key of
+    `visualization.style.MECHANISMS`.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Group(NamedTuple):
     split: str
     scores: list[float]
     curves: list[list[float]]
+    mechanism: str = "convolution"
     baseline: str | None = None
     difference: Difference | None = None
 
@@ -79,8 +81,17 @@ def _group(runs):
         split=split,
         scores=[run["metrics"][split]["accuracy"] for run in runs],
         curves=[h.get("val_accuracy", h.get("accuracy", [])) for h in histories],
+        mechanism=_mechanism(first["experiment"]["model"]),
         baseline=first["baseline"],
     )
+
+
+def _mechanism(model):
+    if attention := model.get("attention"):
+        return attention["position_encoding"]
+    if model.get("stand_alone"):
+        return "stand_alone"
+    return model.get("channel_attention") or "convolution"
 
 
 def series(groups: Iterable[Group]) -> dict[str, list[Group]]:

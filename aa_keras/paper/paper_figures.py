@@ -21,6 +21,7 @@ from aa_keras.visualization.style import (
     finish,
     mechanism_of,
     new_figure,
+    paler,
 )
 
 IN_THE_PAPER = "top-1 accuracy in the paper, %"
@@ -129,11 +130,16 @@ def _sign(name) -> Sign:
 
 
 def _told_apart(groups):
-    """Yields each group, its sign, and how many of that sign came before it."""
+    """Yields each group, its sign, and how many of that sign came before it.
+
+    Later groups of one mechanism are paler.
+    """
     before: Counter = Counter()
     for group in groups:
-        sign = _sign(group.name)
-        yield group, sign, before[sign]
+        # A position encoding of one's own is drawn as the paper's.
+        sign = MECHANISMS.get(group.mechanism, MECHANISMS["relative"])
+        nth = before[sign]
+        yield group, sign._replace(color=paler(sign.color, nth)), nth
         before[sign] += 1
 
 

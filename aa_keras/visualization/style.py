@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 SHARES = "viridis"
@@ -70,6 +71,12 @@ def mechanism_of(name: str) -> str:
     words = [_WORDS.get(word, word) for word in re.split(r"[-_ ]", name.lower())]
     found = [word for word in words if word in MECHANISMS]
     return found[-1] if found else "convolution"
+
+
+def paler(color: str, step: int) -> str:
+    """Returns a color `step` times mixed with white, the same after four of them."""
+    share = 0.22 * (step % len(LINES))
+    return to_hex([1 - (1 - share) * (1 - value) for value in to_rgb(color)])
 
 
 def new_figure(width, height, title=None) -> Figure:

@@ -5,7 +5,8 @@ import pytest
 from matplotlib.text import Text
 
 from aa_keras import visualization
-from aa_keras.paper import paper_figures
+from aa_keras.paper import comparison, paper_figures
+from aa_keras.paper.collection import load_results
 from aa_keras.visualization import style
 from tests.paper.test_paper_figures import row
 
@@ -39,6 +40,22 @@ def test_a_family_has_its_sign_in_a_figure_of_the_paper():
     for line, name in zip(axis.get_lines(), ("convolution", "relative"), strict=True):
         sign = (line.get_color(), line.get_marker())
         assert sign == style.MECHANISMS[name]
+
+
+def test_runs_have_the_sign_of_their_network_and_differ():
+    groups = {group.name: group for group in comparison.group(load_results())}
+    names = {"screen_plain": "convolution", "screen_pooled": "relative"}
+    names |= {"screen_unstrided": "relative", "pointers_sine": "sine"}
+    names |= {"pointers_none": "none"}
+    chosen = [groups[name] for name in names]
+    assert [group.mechanism for group in chosen] == list(names.values())
+    (axis,) = paper_figures.draw_accuracy_by_epoch(chosen).axes
+    lines = axis.get_lines()
+    firsts = [line.get_color() for line in lines if line is not lines[2]]
+    signs = [style.MECHANISMS[name].color for name in dict.fromkeys(names.values())]
+    assert firsts == signs
+    assert lines[2].get_color() not in firsts
+    assert lines[2].get_linestyle() != lines[1].get_linestyle()
 
 
 def test_text_can_be_read_at_half_the_size():
