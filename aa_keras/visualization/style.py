@@ -76,7 +76,8 @@ def mechanism_of(name: str) -> str:
 def paler(color: str, step: int) -> str:
     """Returns a color `step` times mixed with white, the same after four of them."""
     share = 0.22 * (step % len(LINES))
-    return to_hex([1 - (1 - share) * (1 - value) for value in to_rgb(color)])
+    red, green, blue = (1 - (1 - share) * (1 - value) for value in to_rgb(color))
+    return to_hex((red, green, blue))
 
 
 def new_figure(width, height, title=None) -> Figure:
