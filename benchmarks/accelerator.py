@@ -40,6 +40,7 @@ def main():
     parser.add_argument("--compile-only", action="store_true")
     parser.add_argument("--sides", type=int, nargs="*", default=(14, 28, 40, 64))
     parser.add_argument("--batches", type=int, nargs="*", default=(32, 128))
+    parser.add_argument("--forms", nargs="*", help="Defaults to all of the device.")
     parser.add_argument("--network", action="store_true", help=f"also {NETWORK[0]}")
     parser.add_argument("--dtype", default="float32", help="or mixed_bfloat16")
     parser.add_argument("--output", type=Path, default=OUTPUT)
@@ -54,7 +55,7 @@ def main():
     file = arguments.output / f"accelerator_{name}.json"
     rows = json.loads(file.read_text()) if file.exists() else []
     for shape in shapes:
-        for form in ("listing", *FORMS[measure.kind]):
+        for form in arguments.forms or ("listing", *FORMS[measure.kind]):
             if form == "cudnn" and "16" not in arguments.dtype:
                 continue
             for what in ("forward", "step"):
@@ -243,13 +244,14 @@ def print_table(rows):
     for row in rows:
         shape = ", ".join(map(str, row["shape"]))
         cells = [shape, row["dtype"], row["what"], row["form"]]
-        listing = next(
+        alike = (
             r
             for r in rows
             if r["form"] == "listing"
             and all(r[k] == row[k] for k in ("dtype", "what"))
             and list(r["shape"]) == list(row["shape"])
         )
+        listing = next(alike, row)
         for name in columns:
             value, other = row.get(name), listing.get(name)
             if value is None:
