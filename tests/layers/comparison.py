@@ -203,6 +203,7 @@ if __name__ == "__main__":
             compare(case, implementation=implementation)
     compare({}, size=(11,), implementation="listing")
     compare({}, size=(11,), implementation="fused")
+    compare({}, implementation="chunked")
     # The gradient written by hand, of one block and of a loop of blocks.
     for size in ((7, 5), (48, 36)):
         compare_fit(size)
