@@ -87,7 +87,7 @@ def restore(
     if not inside_epochs:
         every, numbered = numbered, [p for p in numbered if _moment(p)[1] == 0]
         if every and every[-1] not in numbered:
-            report(f"{every[-1]} is left out: this run resumes at the end of an epoch")
+            report(f"{every[-1]} is skipped: this run resumes at the end of an epoch")
     found = [*([best] if best.exists() else []), *numbered]
     damaged = []
     for folder in reversed(found):

@@ -125,7 +125,7 @@ def serialize_weights(model) -> bytes:
 def load_fitting_weights(model, path) -> list:
     """Loads a weights file into the layers that it fits; returns all weights of them.
 
-    `model.load_weights(path, skip_mismatch=True)` says which layers it left out in a
+    `model.load_weights(path, skip_mismatch=True)` says which layers it skipped in a
     warning alone. It would also load the state of the optimizer.
     """
     failed: set[int] = set()

@@ -39,7 +39,7 @@ def summary(experiment, overrides, batch, output):
 @click.option("--table", type=click.IntRange(1, 8), help="Only this one.")
 @click.option(
     "--paper",
-    default=facts.PAPER,
+    default=facts.MAIN_PAPER,
     show_default=True,
     type=click.Choice([*facts.PAPERS]),
 )

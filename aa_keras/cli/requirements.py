@@ -47,14 +47,13 @@ def extras_of(experiment) -> list[str]:
     return [extra for extra, is_needed in needs.items() if is_needed]
 
 
-def facts_extras(
-    table: int | None = None, paper: str = "attention-augmented"
-) -> list[str]:
+def facts_extras(table: int | None = None, paper: str | None = None) -> list[str]:
     """Returns the extras that building the rows of a table needs, or of all tables."""
     from aa_keras.models import spec
     from aa_keras.paper import facts
 
-    rows = [row for row in facts.rows(paper) if table in (None, row.table)]
+    in_paper = facts.rows(paper or facts.MAIN_PAPER)
+    rows = [row for row in in_paper if table in (None, row.table)]
     tasks = {spec.NETWORKS[row.model["name"]].task for row in rows}
     return ["detection"] if "detection" in tasks else []
 

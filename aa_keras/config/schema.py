@@ -56,8 +56,8 @@ class Data(Section):
         download: bool, whether tensorflow-datasets may download the data.
         validation_examples: int, training images that are put aside for validation.
         corrupt_images: string, whether an image that cannot be read stops the run, or
-            is left out and counted.
-        max_skipped: int, the images of a split that may be left out before the run
+            is skipped and counted.
+        max_skipped: int, the images of a split that may be skipped before the run
             stops. Defaults to none, and for an image folder to a hundredth of the
             split, at least one.
         central_crop: float, the share of height and width that is cut out for

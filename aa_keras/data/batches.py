@@ -18,7 +18,7 @@ def map_in_order(dataset: tf.data.Dataset, function: Callable) -> tf.data.Datase
 def decoded(records, source, split, window=None) -> tf.data.Dataset:
     """Decodes the `image` of records, as `Source.examples` returns them.
 
-    An image that cannot be used is left out, or stops the pipeline.
+    An image that cannot be used is skipped, or stops the pipeline.
 
     Args:
         records: `tf.data.Dataset` of the records.
@@ -38,8 +38,8 @@ def decoded(records, source, split, window=None) -> tf.data.Dataset:
         return {**record, "image": decoding.attempt(pixels, record, nothing)}
 
     @tf.autograph.experimental.do_not_convert
-    def leave_out(name):
-        source.leave_out(split, name)
+    def skip(name):
+        source.skip(split, name)
         return np.False_
 
     # Not within `decode`: with deterministic operations, TensorFlow would call a map
@@ -48,7 +48,7 @@ def decoded(records, source, split, window=None) -> tf.data.Dataset:
         return tf.cond(
             tf.size(record["image"]) > 0,
             lambda: tf.constant(True),
-            lambda: tf.numpy_function(leave_out, [record["name"]], tf.bool),
+            lambda: tf.numpy_function(skip, [record["name"]], tf.bool),
         )
 
     return map_in_order(records, decode).filter(is_usable)

@@ -1,4 +1,4 @@
-"""What of a data set is missing or cannot be used: an error, or left out and noted."""
+"""What of a data set is missing or cannot be used: an error, or skipped and noted."""
 
 import contextlib
 import os
@@ -16,7 +16,7 @@ class DamagedData(RuntimeError):
 
 
 class Damage:
-    """The examples of one source that a process left out, by split.
+    """The examples of one source that a process skipped, by split.
 
     Each is reported once. `reason` says what stopped the pipeline: what Python raises
     within a graph arrives inside a long message of TensorFlow.
@@ -35,8 +35,8 @@ class Damage:
         self.reason = self.reason or message
         raise DamagedData(self.reason)
 
-    def leave_out(self, split, name, limit) -> None:
-        """Notes an example of a split, or stops if `limit` are left out already."""
+    def skip(self, split, name, limit) -> None:
+        """Notes an example of a split, or stops if `limit` are skipped already."""
         with self._lock:  # training and validation read at the same time
             names = self.skipped.setdefault(split, [])
             if name in names:

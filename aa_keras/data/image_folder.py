@@ -57,7 +57,7 @@ def find(data_dir) -> Tree:
 
     Without folders for the splits, every fifth picture of a class is in the test split.
     With a folder `validation` but none `test`, it is the test split, as in ImageNet.
-    Names that begin with a dot are left out.
+    Names that begin with a dot are skipped.
     """
     if data_dir is None or not Path(data_dir).is_dir():
         raise ValueError(

@@ -94,7 +94,7 @@ class Source:
             raise DamagedData(missing)
 
     def load_arrays(self, split) -> tuple[np.ndarray, np.ndarray]:
-        """Returns `arrays`, as many as the set says; those skipped are left out."""
+        """Returns `arrays`, as many as the set says; without those that are skipped."""
         if self.arrays is None:
             raise ValueError(f"source: received {self.name!r} without arrays")
         images, labels = self.arrays(split)
@@ -125,7 +125,7 @@ class Source:
         rest = tf.data.Dataset.from_tensors(missing).repeat()
         return records.concatenate(rest).take(self.count(split))
 
-    def leave_out(self, split, name: bytes) -> None:
+    def skip(self, split, name: bytes) -> None:
         """Notes a picture that cannot be used, or stops the pipeline."""
         if not name and self.records:
             found = int(self.records(split, None).reduce(0, lambda n, _: n + 1))
@@ -139,7 +139,7 @@ class Source:
             if self.shortage and tfds_files.UNREADABLE in line:
                 message = self.shortage(split, count=True) or message
             self.damage.stop(message)
-        self.damage.leave_out(split, line, self._limit(split))
+        self.damage.skip(split, line, self._limit(split))
 
     def _limit(self, split):
         count, limit = self.count(split), self.max_skipped

@@ -18,7 +18,7 @@ class Depths(NamedTuple):
 
 
 def default_depths(filters, num_heads=None) -> Depths:
-    """Returns what an augmented convolution takes where its arguments are left out.
+    """Returns the depths that an augmented convolution defaults to.
 
     From 128 filters on that is the paper's choice, `attention_depths(filters)` with 8
     heads. A narrower layer has one head for each 32 filters, and at least one; half as

@@ -85,7 +85,7 @@ def copy_weights(source, target, skip_mismatch=False) -> list[keras.Variable]:
     Args:
         source: built `keras.Model` or layer.
         target: built `keras.Model` or layer.
-        skip_mismatch: bool, whether weights of other shapes are left out. Defaults to
+        skip_mismatch: bool, whether weights of other shapes are skipped. Defaults to
             `False`.
 
     Returns:

@@ -125,7 +125,7 @@ FIXED = {"name", "depth", "width", "width_multiplier"}
 WEIGHTS = (
     "the path of a weights file, or the data set of weights that come with the "
     'package, as in `"cifar100"`, see `list_weights`. The network is then the trained '
-    "one: options that are left out are its own, and others are refused. Defaults to "
+    "one: options that are not given are its own, and others are refused. Defaults to "
     "`None`, random weights."
 )
 HINTS = {

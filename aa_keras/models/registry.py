@@ -31,7 +31,7 @@ def build(
         name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
         weights: the path of a weights file, or the name of weights that come with the
             package, as in `"cifar100/aa_resnet_14"`. The network is then the trained
-            one: options that are left out are its own, and others are refused. See
+            one: options that are not given are its own, and others are refused. See
             `list_weights`. Defaults to `None`, random weights.
         **options: the options of the family in `aa_keras.models.spec`, and what
             follows here. A RetinaNet has no `input_tensor`, top, `pooling` or

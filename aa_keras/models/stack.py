@@ -18,7 +18,7 @@ KERNEL_INITIALIZER = "he_normal"
 
 
 def resolve(options: Mapping[str, Any]) -> spec.Stack:
-    """Returns checked options, with a value for each that was left out."""
+    """Returns checked options, with a value for each that was not given."""
     checked = check(spec.Stack, options)
     stages = _stages(checked)
     defaults = paper_attention(stages, key_ratio=1.0, value_ratio=0.5, num_heads=1)

@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 
-# The papers, and the key of each one's tables in the facts file. The first one is meant
-# wherever none is named.
-PAPERS = {"attention-augmented": "tables", "stand-alone": "stand_alone"}
-PAPER = "attention-augmented"
+from aa_keras.config.schema import MAIN_PAPER
+
+# The papers, and the key of each one's tables in the facts file.
+PAPERS = {MAIN_PAPER: "tables", "stand-alone": "stand_alone"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ def read_facts() -> dict[str, Any]:
 
 
 @functools.cache
-def rows(paper: str = PAPER) -> tuple[Row, ...]:
+def rows(paper: str = MAIN_PAPER) -> tuple[Row, ...]:
     """Returns every row of a paper's tables and every point of its figures, in order.
 
     Args:
@@ -61,7 +61,7 @@ def rows(paper: str = PAPER) -> tuple[Row, ...]:
 
 
 def find_row(
-    table: int, row: str | float, figure: int | None = None, paper: str = PAPER
+    table: int, row: str | float, figure: int | None = None, paper: str = MAIN_PAPER
 ) -> Row:
     """Returns one row; a ValueError if the paper has no such row.
 
@@ -85,7 +85,7 @@ def find_row(
     )
 
 
-def table_numbers(paper: str = PAPER) -> list[int]:
+def table_numbers(paper: str = MAIN_PAPER) -> list[int]:
     """Returns the numbers of a paper's tables.
 
     Args:
@@ -94,7 +94,7 @@ def table_numbers(paper: str = PAPER) -> list[int]:
     return sorted({table["table"] for table in _tables(paper)})
 
 
-def title(table: int, paper: str = PAPER) -> str:
+def title(table: int, paper: str = MAIN_PAPER) -> str:
     """Returns the heading of a table.
 
     Args:

@@ -46,9 +46,8 @@ def write_report(results="results", readme="README.md") -> Path:
     if others:
         parts.append(f"## Other runs\n\n{runs_as_markdown(others)}")
     for paper in facts.PAPERS:  # one after the other: both number their tables from 1
-        prefix = (
-            "" if paper == facts.PAPER else f"{paper.capitalize()} self-attention, "
-        )
+        is_main = paper == facts.MAIN_PAPER
+        prefix = "" if is_main else f"{paper.capitalize()} self-attention, "
         rows = tables.table_rows(paper=paper)
         for number in sorted({row["table"] for row in rows}):
             part = [row for row in rows if row["table"] == number]

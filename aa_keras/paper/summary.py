@@ -68,7 +68,7 @@ def summary_as_text(summary: dict[str, Any]) -> str:
             for key, difference in claim["difference"].items()
         )
         kind = "figure" if "figure" in claim else "table"
-        paper = "paper" if claim["paper"] == facts.PAPER else claim["paper"]
+        paper = "paper" if claim["paper"] == facts.MAIN_PAPER else claim["paper"]
         place = f"{paper}, {kind} {claim[kind]}, {claim['row']}"
         lines.append(f"  {place}: {numbers or 'no count'}")
     return "\n".join([*lines, *_memory_lines(summary.get("memory"))])

@@ -13,7 +13,7 @@ from aa_keras.paper import facts
 
 
 def table_rows(
-    table=None, experiments=None, paper: str = facts.PAPER
+    table=None, experiments=None, paper: str = facts.MAIN_PAPER
 ) -> list[dict[str, Any]]:
     """Returns the rows of a paper's tables with the counts of the built networks.
 
@@ -51,7 +51,7 @@ def table_rows(
 
 
 def find_experiments(
-    folder=None, paper: str = facts.PAPER
+    folder=None, paper: str = facts.MAIN_PAPER
 ) -> dict[tuple[int, str, int | None], str]:
     """Returns from (table, row, figure) the first file that lists it under `paper:`.
 
@@ -65,7 +65,7 @@ def find_experiments(
         content = yaml.safe_load(path.read_text("utf-8"))
         listed = content.get("paper") if isinstance(content, dict) else None
         for entry in listed or ():
-            if entry.get("paper", facts.PAPER) != paper:
+            if entry.get("paper", facts.MAIN_PAPER) != paper:
                 continue
             key = (entry.get("table"), str(entry.get("row")), entry.get("figure"))
             found.setdefault(key, name)

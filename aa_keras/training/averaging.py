@@ -62,7 +62,7 @@ class Average:
         updates = ops.copy(self._optimizer.iterations)
         count = ops.cast(updates, "float32")
         rate = 1 - ops.minimum(self.decay, (1 + count) / (10 + count))
-        # A loss scale leaves out updates whose gradients are not finite.
+        # A loss scale skips updates whose gradients are not finite.
         rate = ops.where(updates > before, rate, 0.0)
         for variable, average in zip(self._variables, self._averages, strict=True):
             average.assign(average - rate * (average - variable))

@@ -26,7 +26,7 @@ class RunState(keras.callbacks.Callback):
     generators of dropout, so that the rest of the epoch does not differ. `step` is the
     number of steps of the current epoch that are done.
 
-    `skipped` has the names of the images that were left out, by split. A resumed run
+    `skipped` has the names of the images that were skipped, by split. A resumed run
     knows those of the earlier processes.
 
     The model of a checkpoint has the weights that were validated, those of `average`.

@@ -129,7 +129,7 @@ def test_a_distributed_run_resumes_at_the_end_of_an_epoch(folder, model):
     lines, here = [], (folder, model, "this")
     assert checkpoints.restore(*here, [].append)["step"] == 7
     assert checkpoints.restore(*here, lines.append, inside_epochs=False)["step"] == 0
-    assert "epoch_0004_step_7 is left out" in lines[0]
+    assert "epoch_0004_step_7 is skipped" in lines[0]
 
 
 @pytest.mark.parametrize("file", [checkpoints.WEIGHTS, checkpoints.STATE])

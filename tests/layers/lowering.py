@@ -4,6 +4,8 @@ As a program, on JAX with four devices: lowers it for a GPU and a TPU, runs the 
 kernel divided over four devices, and prints the name of each that is as expected.
 """
 
+import operator
+
 import jax
 import numpy as np
 from jax import numpy as jnp
@@ -11,6 +13,29 @@ from jax._src.cudnn import fused_attention_stablehlo as jax_cudnn
 
 from aa_keras.layers import AugmentedConv2D
 from tests.layers.comparison import draw, randomize
+
+
+class CuDNN:
+    """A cuDNN that is not here, as JAX asks for its version."""
+
+    @staticmethod
+    def cudnn_get_version():
+        return 91200
+
+
+def fake_gpu(capability, replace=setattr):
+    """Lets JAX's own checks find a GPU of a compute capability, with cuDNN 9.12."""
+    replace(jax_cudnn, "cuda_versions", CuDNN)
+    for name, compare in (
+        ("check_compute_capability", operator.ge),
+        ("is_cuda_compute_capability_equal", operator.eq),
+    ):
+        replace(
+            jax_cudnn,
+            name,
+            lambda wanted, compare=compare: compare(capability, float(wanted)),
+        )
+
 
 CUDNN_CALLS = ("__cudnn$fmhaSoftmax", "__cudnn$fmhaSoftmaxBackward")
 
@@ -50,10 +75,7 @@ def divided():
 
 
 if __name__ == "__main__":
-    versions = type("Versions", (), {"cudnn_get_version": lambda self: 91200})()
-    jax_cudnn.cuda_versions = versions
-    jax_cudnn.check_compute_capability = lambda wanted: float(wanted) <= 9.0
-    jax_cudnn.is_cuda_compute_capability_equal = lambda wanted: float(wanted) == 9.0
+    fake_gpu(9.0)
     module = lower("cuda", "cudnn", "mixed_bfloat16")
     assert all(module.count(f"@{call}(") == 1 for call in CUDNN_CALLS), module[:2000]
     print("cuda")

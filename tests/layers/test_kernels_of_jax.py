@@ -3,7 +3,6 @@
 There is no accelerator here: kernels are interpreted, or lowered and not run.
 """
 
-import contextlib
 import itertools
 import os
 import subprocess
@@ -14,12 +13,12 @@ import jax
 import numpy as np
 import pytest
 from jax import numpy as jnp
-from jax._src.cudnn import fused_attention_stablehlo as jax_cudnn
 
 from aa_keras.layers.attention import cudnn, pallas
 from aa_keras.layers.attention.implementations import Platform, choose
 from tests import reference
 from tests.layers.comparison import draw
+from tests.layers.lowering import fake_gpu
 
 ROOT = Path(__file__).resolve().parents[2]
 KERNELS = {
@@ -160,24 +159,6 @@ def test_the_choice(platform, backend, size, dtype, expected):
     assert choose(platform, backend, size, dtype, (20, 2)) == expected
 
 
-@contextlib.contextmanager
-def faked_gpu(capability, monkeypatch):
-    """Lets JAX's own checks believe in a GPU with cuDNN 9.12."""
-    versions = type("Versions", (), {"cudnn_get_version": lambda self: 91200})()
-    monkeypatch.setattr(jax_cudnn, "cuda_versions", versions)
-    monkeypatch.setattr(
-        jax_cudnn,
-        "check_compute_capability",
-        lambda wanted: capability >= float(wanted),
-    )
-    monkeypatch.setattr(
-        jax_cudnn,
-        "is_cuda_compute_capability_equal",
-        lambda wanted: capability == float(wanted),
-    )
-    yield
-
-
 def training_step(size, windows):
     def loss(q, k, v):
         return jnp.sum(cudnn.cudnn_attention(q, k, v, size, windows))
@@ -192,20 +173,20 @@ def test_where_cudnn_applies_is_where_jax_accepts_it(capability, monkeypatch):
     sizes += [(20, 20), (40, 40), (80, 80), (1, 200), (112, 112), (5, 7)]
     depths = [(20, 2), (20, 20), (64, 64), (23, 5), (40, 160)]
     applied = 0
+    fake_gpu(capability, monkeypatch.setattr)
     for size, (key, value), dtype in itertools.product(
         sizes, depths, ("bfloat16", "float16", "float32")
     ):
         shapes = [(2, 3, size[0] * size[1], depth) for depth in (key, key, value)]
         windows = [jnp.zeros((n, n, key), dtype) for n in size]
-        with faked_gpu(capability, monkeypatch):
-            try:
-                jax.eval_shape(
-                    training_step(size, windows),
-                    *(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes),
-                )
-                accepted = True
-            except (NotImplementedError, ValueError):
-                accepted = False
+        try:
+            jax.eval_shape(
+                training_step(size, windows),
+                *(jax.ShapeDtypeStruct(shape, dtype) for shape in shapes),
+            )
+            accepted = True
+        except (NotImplementedError, ValueError):
+            accepted = False
         fits = cudnn.fits(size, (key, value), dtype, capability)
         assert fits == accepted, (size, key, value, dtype)
         applied += fits

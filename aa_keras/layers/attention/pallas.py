@@ -24,10 +24,11 @@ from jax.experimental import pallas as pl
 from jax.experimental.custom_partitioning import custom_partitioning
 from jax.experimental.pallas import tpu as pltpu
 
+from aa_keras.layers.attention.local import HIDDEN
+
 LANES = 128  # positions come in multiples of it
 # A block holds its logits some four times, and a TPU core has 16 MiB for all of it.
 LOGITS_BYTES = 2 * 2**20
-HIDDEN = -1e9
 
 
 def fits(size) -> bool:
