@@ -177,3 +177,26 @@ def test_a_traced_gradient_keeps_no_graph_and_is_traced_once():
     gc.collect()
     assert graphs[1]() is None  # TensorFlow holds the one that asked for the trace
     assert traced == [3.0]
+
+
+def test_the_layout_of_each_batch_is_asked_for_in_a_scope_alone():
+    from keras.src.backend.jax import trainer
+
+    class Batches:
+        data_adapter = type("Adapter", (), {"get_jax_iterator": lambda self: [1, 2]})()
+
+    def layouts(monkeypatch):
+        asked = []
+        monkeypatch.setattr(trainer, "_distribute_data", asked.append)
+        list(trainer.JAXEpochIterator._get_distributed_iterator(Batches(), None))
+        return asked
+
+    before = trainer.JAXEpochIterator._get_distributed_iterator
+    with pytest.MonkeyPatch.context() as patch, keras_internals.layout_of_each_batch():
+        assert layouts(patch) == [1, 2]
+    assert trainer.JAXEpochIterator._get_distributed_iterator is before
+
+
+def test_the_device_of_this_machine():
+    assert keras_internals.read_device() in ("cpu", "gpu", "tpu")
+    assert keras_internals.read_capability() == 0  # JAX alone has one
