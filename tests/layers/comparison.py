@@ -212,6 +212,7 @@ if __name__ == "__main__":
     for equation in compared.EQUATIONS:
         equation(compared.image())
     if keras.backend.backend() == "jax":
+        compare({"strides": 2}, implementation="pallas")
         compare_forward_mode()
     else:  # JAX has float64 only on request
         for arguments in ({}, {"attention_downsampling": 2}):
