@@ -7,8 +7,7 @@ import pytest
 
 from notebooks.execute import HERE, execute
 
-# Part of `make test`: one that trains and one that does not.
-FAST = ("attention_maps", "relative_embeddings")
+FAST = ("relative_embeddings",)  # part of `make test`
 NOTEBOOKS = sorted(HERE.glob("*.ipynb"))
 INSTALL = """\
 import importlib.util

@@ -10,7 +10,7 @@ import pytest
 from aa_keras import config
 
 EXPERIMENTS = Path(__file__).resolve().parents[1] / "experiments"
-QUICK = {"imagenet/aa_mnasnet_0.75", "small/screen/screen_heads_8"}
+QUICK = {"small/screen/screen_heads_8"}
 
 
 def one_of_each():

@@ -112,6 +112,7 @@ def test_masks_pass_through_a_model_without_a_warning():
     )
 
 
+@pytest.mark.slow
 def test_a_model_is_quantized_to_int8(tmp_path):
     """Dense layers become int8; Keras has no int8 convolutions, so ours stay."""
     model = keras.Sequential(

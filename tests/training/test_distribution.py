@@ -31,10 +31,12 @@ def two_workers(tmp_path_factory):
     return workdir, [finish(worker) for worker in start_workers(workdir)]
 
 
+@pytest.mark.slow
 def test_two_workers_learn_what_one_process_learns(uninterrupted, two_workers):
     assert_close(uninterrupted[0], two_workers[0])
 
 
+@pytest.mark.slow
 def test_each_image_is_validated_once_by_all_workers_together(two_workers):
     # 180 images in batches of 64 make a last one of 52, which two workers share.
     for row in processes.table(two_workers[0]):
@@ -47,6 +49,7 @@ def test_each_image_is_validated_once_by_all_workers_together(two_workers):
     np.testing.assert_allclose(float(last["val_accuracy"]), final["accuracy"], 1e-6)
 
 
+@pytest.mark.slow
 def test_only_the_chief_writes(two_workers):
     workdir, outputs = two_workers
     assert sorted(path.name for path in workdir.parent.iterdir()) == ["run"]

@@ -139,6 +139,7 @@ def test_a_finished_run_prints_its_result_again(uninterrupted):
     assert (workdir / "model.keras").stat().st_mtime_ns == before
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_with_different_seeds(uninterrupted, tmp_path):
     workdir = tmp_path / "run"
     seeds = ("7", "8")
