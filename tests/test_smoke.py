@@ -25,7 +25,9 @@ def one_of_each():
         kind = (
             path.relative_to(EXPERIMENTS).parts[0],
             model.name,
-            getattr(model, "attention", None) is not None,
+            # Of detectors only the one with attention: all of its backbone is trained
+            # as a classifier too.
+            model.task == "detection" or getattr(model, "attention", None) is not None,
             getattr(model, "channel_attention", None),
             alone and alone.stem,
         )
