@@ -45,42 +45,34 @@ class Axis(NamedTuple):
 
     def fill(self, x, axis):
         """Appends zeros up to whole blocks."""
-        return _pad(x, axis, 0, self.blocks * self.block - self.length)
+        missing = self.blocks * self.block - self.length
+        return _pad(x, axis, 0, missing)
 
     def surround(self, x, axis):
         """Cuts an axis into blocks and what surrounds each: (blocks, keys)."""
         before, after = (self.window - 1) // 2, self.window // 2
-        total = self.blocks * self.block
-        x = _pad(x, axis, before, total + self.block - self.length)
+        x = _split(self.fill(x, axis), axis, self.block)
 
-        def part(start, length):
-            blocks = _split(_take(x, axis, start, total), axis, self.block)
-            return _take(blocks, axis + 1, 0, length)
+        def from_neighbour(start, length, shift):
+            part = _pad(_take(x, axis + 1, start, length), axis, 1 - shift, shift)
+            return _take(part, axis, shift, self.blocks)
 
-        own = part(before, self.block)
-        parts = [part(0, before), own, part(before + self.block, after)]
-        return ops.concatenate(parts, axis=axis + 1)
+        previous = from_neighbour(self.block - before, before, shift=0)
+        following = from_neighbour(0, after, shift=1)
+        return ops.concatenate([previous, x, following], axis=axis + 1)
 
-    def terms(self, q, table, axis):
-        """The relative terms (..., keys) of queries (B, H, W, N, C) and a table (K, C).
-
-        Both axes are whole blocks long. What is no key of a query has a term `HIDDEN`.
-        """
-        windows = self._windows(table)
-        near = self._windows(ops.ones((self.window, 1), q.dtype))[..., 0]
-        inside = self.surround(ops.ones((self.length,), q.dtype), 0)
-        hidden = ops.reshape(HIDDEN * (1 - near * inside[:, None]), (-1, self.keys))
-        windows = ops.tile(windows, (self.blocks, 1, 1))
-        if axis == 1:
-            return ops.einsum("bhwnd,hkd->bhwnk", q, windows) + hidden[:, None, None]
-        return ops.einsum("bhwnd,wkd->bhwnk", q, windows) + hidden[:, None]
-
-    def _windows(self, table):
+    def embeddings(self, table):
         """Places a table (K, C) at the keys of each query: (block, keys, C), else 0."""
         # Rows of keys + 1 read as rows of keys: each starts one further to the right.
         table = ops.tile(ops.pad(table, ((0, self.block), (0, 0))), (self.block, 1))
         shape = (self.block, self.keys, table.shape[-1])
         return ops.reshape(table[: self.block * self.keys], shape)
+
+    def hidden(self, dtype):
+        """`HIDDEN` at what is no key of a query: (blocks, block, keys), else 0."""
+        near = self.embeddings(ops.ones((self.window, 1), dtype))[..., 0]
+        inside = self.surround(ops.ones((self.length,), dtype), 0)
+        return HIDDEN * (1 - near * inside[:, None])
 
 
 def attend_in_blocks(q, k, v, tables, block=(4, 4)):
@@ -96,21 +88,20 @@ def attend_in_blocks(q, k, v, tables, block=(4, 4)):
     Returns:
         Tensor (B, H, W, N, V).
     """
-    size, half = ops.shape(q)[1:3], q.shape[-1] // 2
-    rows, columns = axes = tuple(
+    axes = tuple(
         Axis(length, table.shape[0], max(queries, table.shape[0] // 2))
-        for length, table, queries in zip(size, tables, block, strict=True)
+        for length, table, queries in zip(ops.shape(q)[1:3], tables, block, strict=True)
     )
-    q = columns.fill(rows.fill(q, 1), 2)
-    a = rows.terms(q[..., :half], tables[0], 1)
-    b = columns.terms(q[..., half:], tables[1], 2)
-    # (M, h w, channels), M blocks of all heads and images
-    q, a, b = (_blocks(x, axes) for x in (q, a, b))
+    queries = _queries(q, axes)
     keys, values = (_surroundings(x, axes) for x in (k, v))
-    logits = q @ ops.swapaxes(keys, 1, 2)
-    shape = (-1, rows.block * columns.block, rows.keys, columns.keys)
-    logits = ops.reshape(logits, shape) + a[..., None] + b[..., None, :]
-    logits = ops.reshape(logits, (*shape[:2], rows.keys * columns.keys))
+    terms = ops.einsum("mbpd,pkd->mbpk", queries, _embeddings(tables, axes))
+    terms = terms + _hidden(axes, q.dtype)
+    # A product with ones and zeros adds both terms of each key, faster than two sums.
+    # Of two axes, as TensorFlow's product of (M, 1, P, C) and a matrix is wrong.
+    terms = ops.reshape(terms, (-1, terms.shape[-1]))
+    terms = terms @ _rows_and_columns(axes, q.dtype)
+    logits = queries @ ops.swapaxes(keys, 2, 3)
+    logits = logits + ops.reshape(terms, ops.shape(logits))
     return _join(ops.softmax(logits) @ values, axes, ops.shape(v))
 
 
@@ -138,35 +129,68 @@ def attend_to_patches(q, k, v, tables):
     return ops.einsum("bhwnyx,bhwyxnv->bhwnv", scores, values), scores
 
 
-def _blocks(x, axes):
-    """(B, H, W, N, C) to the queries of blocks (M, h w, C)."""
+def _queries(x, axes):
+    """(B, H, W, N, C) to the queries of blocks (B N, blocks, h w, C)."""
     rows, columns = axes
+    x = columns.fill(rows.fill(x, 1), 2)
     x = _split(_split(x, 2, columns.block), 1, rows.block)
-    return _flat(x, rows.block * columns.block)
+    x = ops.transpose(x, (0, 5, 3, 1, 2, 4, 6))
+    return _merged(x, axes, rows.block * columns.block)
 
 
 def _surroundings(x, axes):
-    """(B, H, W, N, C) to the keys of blocks (M, keys, C)."""
+    """(B, H, W, N, C) to the keys of blocks (B N, blocks, keys, C)."""
     rows, columns = axes
-    x = columns.surround(rows.surround(x, 1), 3)
-    return _flat(x, rows.keys * columns.keys)
+    # Transposed before rows are copied, while the tensor is small.
+    x = ops.transpose(columns.surround(x, 2), (0, 4, 2, 1, 3, 5))
+    return _merged(rows.surround(x, 3), axes, rows.keys * columns.keys)
 
 
-def _flat(x, positions):
-    """(B, rows, y, columns, x, N, C) to (M, positions, C)."""
-    x = ops.transpose(x, (0, 1, 3, 5, 2, 4, 6))
-    return ops.reshape(x, (-1, positions, x.shape[-1]))
+def _merged(x, axes, positions):
+    blocks = axes[0].blocks * axes[1].blocks
+    return ops.reshape(x, (-1, blocks, positions, x.shape[-1]))
+
+
+def _embeddings(tables, axes):
+    """The embeddings (h w, rows and columns of keys, D) of a block's queries."""
+    rows, columns = axes
+    half = tables[0].shape[1]
+    by_row = ops.pad(rows.embeddings(tables[0]), ((0, 0), (0, 0), (0, half)))
+    by_column = ops.pad(columns.embeddings(tables[1]), ((0, 0), (0, 0), (half, 0)))
+    by_row = ops.tile(by_row[:, None], (1, columns.block, 1, 1))
+    by_column = ops.tile(by_column[None], (rows.block, 1, 1, 1))
+    both = ops.concatenate([by_row, by_column], axis=2)
+    return ops.reshape(both, (-1, *both.shape[2:]))
+
+
+def _hidden(axes, dtype):
+    """`HIDDEN` at rows and columns that are no keys, for each block and query."""
+    rows, columns = axes
+    by_row = rows.hidden(dtype)[None, :, :, None]
+    by_column = columns.hidden(dtype)[:, None, None]
+    by_row = ops.tile(by_row, (columns.blocks, 1, 1, columns.block, 1))
+    by_column = ops.tile(by_column, (1, rows.blocks, rows.block, 1, 1))
+    both = ops.concatenate([by_row, by_column], axis=-1)
+    return ops.reshape(both, (-1, rows.block * columns.block, rows.keys + columns.keys))
+
+
+def _rows_and_columns(axes, dtype):
+    """(rows + columns of keys, keys): 1 where a key is in the row or in the column."""
+    rows, columns = (ops.eye(axis.keys, dtype=dtype) for axis in axes)
+    by_row = ops.repeat(rows, axes[1].keys, axis=1)
+    return ops.concatenate([by_row, ops.tile(columns, (1, axes[0].keys))], axis=0)
 
 
 def _join(x, axes, shape):
-    """The results of blocks (M, h w, V) to `shape`, that is (B, H, W, N, V)."""
+    """The results of blocks (B N, blocks, h w, V) to `shape`: (B, H, W, N, V)."""
     rows, columns = axes
     batch, height, width, num_heads, depth = shape
-    blocks = (rows.blocks, columns.blocks)
-    x = ops.reshape(x, (batch, *blocks, num_heads, rows.block, columns.block, depth))
-    x = ops.transpose(x, (0, 1, 4, 2, 5, 3, 6))
-    size = (blocks[0] * rows.block, blocks[1] * columns.block)
-    return ops.reshape(x, (batch, *size, num_heads, depth))[:, :height, :width]
+    blocks = (columns.blocks, rows.blocks)
+    x = ops.reshape(x, (batch, num_heads, *blocks, rows.block, columns.block, depth))
+    x = ops.transpose(x, (0, 3, 4, 2, 5, 1, 6))
+    size = (blocks[1] * rows.block, blocks[0] * columns.block)
+    x = ops.reshape(x, (batch, *size, num_heads, depth))
+    return _take(_take(x, 1, 0, height), 2, 0, width)
 
 
 def _patches(x, axes):
