@@ -1,6 +1,7 @@
 """Keras layers of attention-augmented networks; importing this registers them."""
 
 from aa_keras.layers.added_attention import AddedAttentionConv2D
+from aa_keras.layers.attention_gamma import AttentionGamma  # noqa: F401  registers it
 from aa_keras.layers.attention_stem import AttentionStem2D
 from aa_keras.layers.augmented_conv import AugmentedConv1D, AugmentedConv2D
 from aa_keras.layers.compared.bam import BAM

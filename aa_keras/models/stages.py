@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 import keras
-from keras import ops
 
 from aa_keras.layers import AugmentedConv2D, attention_depths
+from aa_keras.layers.attention_gamma import AttentionGamma
 from aa_keras.layers.shapes import ceil_divide
 from aa_keras.models.spec import Attention
 
@@ -116,27 +116,6 @@ class BlockConvolution:
         )
         given = attention.key_depth, attention.value_depth
         return tuple(g or d for g, d in zip(given, defaults, strict=True))
-
-
-@keras.saving.register_keras_serializable(package="aa_keras")
-class AttentionGamma(keras.initializers.Initializer):
-    """One for the channels of the convolution, `scale` for those of the attention.
-
-    Args:
-        value_depth: int, the channels of the attention, which come last.
-        scale: float.
-    """
-
-    def __init__(self, value_depth, scale):
-        self.value_depth = value_depth
-        self.scale = scale
-
-    def __call__(self, shape, dtype=None):
-        is_attention = ops.arange(shape[0]) >= shape[0] - self.value_depth
-        return ops.cast(ops.where(is_attention, self.scale, 1.0), dtype or "float32")
-
-    def get_config(self):
-        return {"value_depth": self.value_depth, "scale": self.scale}
 
 
 def build_stages(

@@ -1,5 +1,8 @@
 """The options beyond the paper's: each does what it says, and nothing else."""
 
+import subprocess
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -88,3 +91,11 @@ def test_normalization_scale_is_the_gamma_of_the_attention(name, options, layer)
     assert set(gamma[-8:]) == {0.25}
     again = keras.models.clone_model(model).get_layer(layer).gamma
     np.testing.assert_array_equal(again, gamma)
+
+
+def test_a_saved_network_is_loaded_with_the_layers_alone(tmp_path):
+    attention = {"value_depth": 8, "num_heads": 4, "normalization_scale": 0.25}
+    model = models.build("resnet", depth=8, attention=attention, **BASE)
+    model.save(tmp_path / "model.keras")
+    program = "import keras, aa_keras.layers; keras.models.load_model('model.keras')"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
