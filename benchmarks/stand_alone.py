@@ -23,10 +23,8 @@ PAGE = Path(__file__).parents[1] / "docs" / "two_mechanisms.md"
 # batch, height, width, channels: the first stage and the second one of SA-ResNet-50.
 SIZES = ((4, 56, 56, 64), (8, 28, 28, 128))
 IMPLEMENTATIONS = {"Conv2D 7x7": 7, "patches": "patches", "blocks": "blocks"}
-SPEED, MEMORY = (
-    2,
-    1 / 4,
-)  # to reach: times as fast as patches, share of its extra memory
+# To reach: times as fast as patches, share of its extra memory.
+SPEED, MEMORY = 2, 1 / 4
 GROWTH = tuple((2, side, side, 128) for side in (14, 28, 56))
 MECHANISMS = {"Conv2D 3x3": 3, "whole map": None, "7x7 window": "auto"}
 PASSES = ("forward", "step")
