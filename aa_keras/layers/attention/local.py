@@ -45,8 +45,7 @@ class Axis(NamedTuple):
 
     def fill(self, x, axis):
         """Appends zeros up to whole blocks."""
-        missing = self.blocks * self.block - self.length
-        return _pad(x, axis, 0, missing)
+        return _pad(x, axis, 0, self.blocks * self.block - self.length)
 
     def surround(self, x, axis):
         """Cuts an axis into blocks and what surrounds each: (blocks, keys)."""
