@@ -154,7 +154,9 @@ def _default(field):
 
 def _meaning(text):
     """The text without the type in Python, which stands in front of it."""
-    word = r"(?:int|float|string|bool|(?:list|sequence) of (?:int|float|string))"
+    word = (
+        r"(?:int|float|string|bool|mapping|(?:list|sequence) of (?:int|float|string))"
+    )
     text = re.sub(rf"^{word}, ", "", text)
     return text[:1].upper() + text[1:]
 

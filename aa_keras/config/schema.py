@@ -253,6 +253,10 @@ class Train(Section):
         kept_learning_rate_factor: float, a factor of the learning rate of the weights
             that `initial_weights` gave. It needs TensorFlow and one device. Defaults to
             the rate of the others.
+        learning_rate_factors: mapping, factors of the learning rate and weight decay of
+            weights, by patterns of their names. The factors of all patterns that match
+            a weight are multiplied. It needs TensorFlow and one device. Defaults to one
+            rate.
         label_smoothing: float, the share of each label that goes to all classes.
         ema: float, the decay of the moving average of the weights, which the run ends
             with. Defaults to no average.
@@ -286,6 +290,7 @@ class Train(Section):
     initial_weights: str | None = None
     freeze: list[str] = Field(default=[])
     kept_learning_rate_factor: Share | None = None
+    learning_rate_factors: dict[str, PositiveFloat] = Field(default={})
     label_smoothing: Rate = 0.0
     ema: Annotated[float, Field(gt=0, lt=1)] | None = None
     accumulate_steps: Positive = 1
@@ -299,12 +304,13 @@ class Train(Section):
     measure_every: NonNegative = 0
 
     @pydantic.model_validator(mode="after")
-    def _kept_weights(self):
-        if self.kept_learning_rate_factor is not None:
-            if self.initial_weights is None:
-                raise refusal("kept_learning_rate_factor together with initial_weights")
-            if self.distribution != "none":
-                raise refusal("kept_learning_rate_factor with distribution: none")
+    def _rates_of_weights(self):
+        kept = self.kept_learning_rate_factor is not None
+        if kept and self.initial_weights is None:
+            raise refusal("kept_learning_rate_factor together with initial_weights")
+        for key in ("kept_learning_rate_factor", "learning_rate_factors"):
+            if getattr(self, key) and self.distribution != "none":
+                raise refusal(f"{key} with distribution: none")
         return self
 
 

@@ -1,9 +1,8 @@
-"""Training that starts from a trained network: its weights, frozen layers, rates."""
+"""Training that starts from a trained network: its weights and frozen layers."""
 
 from pathlib import Path
 
 import keras
-from keras import ops
 
 from aa_keras import keras_internals
 from aa_keras.finished_runs import find_run
@@ -58,8 +57,8 @@ def start(model, options, average, factors, report) -> str:
     """
     kept = load_initial_weights(model, options.initial_weights, report)
     average.start()
-    if factors:
-        factors.assign(kept, options.kept_learning_rate_factor)
+    if options.kept_learning_rate_factor is not None:
+        factors.multiply(kept, options.kept_learning_rate_factor)
     path = Path(options.initial_weights)
     file = path if path.is_file() else find_run(path).weights_file()
     return pretrained.checksum(file)
@@ -121,38 +120,3 @@ def _named(weights, most=4):
     layers = list(dict.fromkeys(weight.path.rpartition("/")[0] for weight in weights))
     more = len(layers) - most
     return ", ".join(layers[:most]) + (f" and {more} more layers" if more > 0 else "")
-
-
-class UpdateFactors:
-    """A factor for the updates of each weight: a learning rate of its own.
-
-    It also scales the decay of AdamW. The gradients stay as they are: Adam and RMSProp
-    divide by their size. The factors are variables of the optimizer, so that they are
-    part of each checkpoint, and start at 1.
-
-    Args:
-        model: a compiled model whose optimizer is built.
-    """
-
-    def __init__(self, model):
-        self._weights = model.trainable_variables
-        optimizer = model.optimizer
-        inner = getattr(optimizer, "inner_optimizer", optimizer)  # of a loss scale
-        self._factors = inner.add_variable(
-            (len(self._weights),), initializer="ones", name="update_factors"
-        )
-        self._apply = optimizer.apply
-        optimizer.apply = self._scaled
-
-    def assign(self, weights, factor: float) -> None:
-        """Sets the factor of some weights."""
-        ids = {id(weight) for weight in weights}
-        self._factors.assign([factor if id(w) in ids else 1.0 for w in self._weights])
-
-    def _scaled(self, gradients, trainable_variables=None):
-        before = [ops.copy(weight) for weight in self._weights]
-        self._apply(gradients, trainable_variables)
-        for index, (weight, old) in enumerate(zip(self._weights, before, strict=True)):
-            factor = self._factors[index]
-            scaled = old + factor * (weight - old)
-            weight.assign(ops.where(factor == 1, weight, scaled))  # 1 rounds nothing

@@ -16,6 +16,7 @@ from aa_keras.training import (
     measuring,
     normalization,
     provenance,
+    update_factors,
 )
 from aa_keras.training.averaging import Average
 from aa_keras.training.console import Console
@@ -92,6 +93,7 @@ def refuse_other_backend(experiment) -> None:
         "deterministic",
         "ema",
         "kept_learning_rate_factor",
+        "learning_rate_factors",
     ):
         value, allowed = getattr(experiment.train, key), defaults[key].default
         if backend != "tensorflow" and value != allowed:
@@ -186,9 +188,7 @@ def compile_model(model, task, plan, strategy=None):
     if strategy and options.batch_norm == "sync":
         normalization.synchronize(model)
     average = Average(model, options.ema)
-    factors = None
-    if options.kept_learning_rate_factor is not None:
-        factors = fine_tuning.UpdateFactors(model)
+    factors = update_factors.prepare(model, options)
     parts = options.accumulate_steps
     prepare_steps(model, average, accumulate_steps=parts, strategy=strategy)
     return average, factors

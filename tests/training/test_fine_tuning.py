@@ -10,7 +10,7 @@ import pytest
 
 from aa_keras import config, models, training
 from aa_keras.layers import AugmentedConv2D
-from aa_keras.training import fine_tuning
+from aa_keras.training import fine_tuning, update_factors
 from aa_keras.training.optimizers import build_optimizer, decay_weights
 from tests.training import processes
 from tests.training.processes import ROOT
@@ -97,6 +97,10 @@ def test_a_network_of_other_layers_is_refused(trained):
             r"'nothing_\*', which matches no layer; allowed",
         ),
         (["train.freeze=['*']"], "leaves nothing to train"),
+        (
+            ["train.learning_rate_factors={relative_*: 10}"],
+            r"'relative_\*', which matches no trained weight; allowed: .*kernel",
+        ),
     ],
 )
 def test_refusals_leave_no_folder(settings, message, tmp_path, monkeypatch):
@@ -111,15 +115,20 @@ def test_refusals_leave_no_folder(settings, message, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ([], "together with initial_weights"),
+        (["kept_learning_rate_factor=0.1"], "together with initial_weights"),
         (
-            ["train.initial_weights=x", "train.distribution=mirrored"],
+            ["kept_learning_rate_factor=0.1", "initial_weights=x"],
             "kept_learning_rate_factor with distribution: none",
         ),
+        (
+            ["learning_rate_factors={kernel: 2}"],
+            "learning_rate_factors with distribution: none",
+        ),
+        (["learning_rate_factors={kernel: 0}"], "greater than 0"),
     ],
 )
-def test_a_lower_rate_needs_what_it_is_for(settings, message):
-    settings = [*settings, "train.kept_learning_rate_factor=0.1"]
+def test_a_rate_of_some_weights_needs_what_it_is_for(settings, message):
+    settings = [f"train.{one}" for one in ("distribution=mirrored", *settings)]
     with pytest.raises(config.ConfigError, match=message) as error:
         config.load(ROOT / PLAIN, settings)
     assert "\n" not in str(error.value)
@@ -140,33 +149,37 @@ OPTIMIZERS = {
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_the_factor_is_that_of_the_learning_rate(name):
-    """The kept layer moves as with the lower rate, the new one as with the whole."""
+    """The named layer moves as with the lower rate, the other as with the whole."""
     x, y = np.random.default_rng(0).normal(size=(2, 8, 3)).astype("f")
+    whole_options = config.load(ROOT / PLAIN).train
 
-    def moved(rate, factor=None):
+    def moved(rate, factors=None):
         keras.utils.set_random_seed(0)
-        kept, new = keras.layers.Dense(3), keras.layers.Dense(3)
-        model = keras.Sequential([keras.Input((3,)), kept, new])
+        named = keras.layers.Dense(3, name="named")
+        other = keras.layers.Dense(3, name="other")
+        model = keras.Sequential([keras.Input((3,)), named, other])
         options = {"name": name, **OPTIMIZERS[name]}
         optimizer = build_optimizer(options, learning_rate=rate)
         decay_weights(model, optimizer, options["weight_decay"])
         model.compile(optimizer, "mse")
         optimizer.build(model.trainable_variables)
-        if factor:
-            fine_tuning.UpdateFactors(model).assign(kept.weights, factor)
-        before = [values(layer) for layer in (kept, new)]
+        update = {"learning_rate_factors": factors or {}}
+        found = update_factors.prepare(model, whole_options.model_copy(update=update))
+        assert (found is None) == (factors is None)
+        before = [values(layer) for layer in (named, other)]
         model.train_on_batch(x, y)
-        after = [values(layer) for layer in (kept, new)]
+        after = [values(layer) for layer in (named, other)]
         return [
             np.concatenate([(b - a).ravel() for a, b in zip(*pair, strict=True)])
             for pair in zip(before, after, strict=True)
         ]
 
     whole, low = moved(0.1), moved(0.02)
-    kept, new = moved(0.1, factor=0.2)
-    np.testing.assert_array_equal(new, whole[1])
-    np.testing.assert_allclose(kept, low[0], rtol=1e-4, atol=1e-7)
-    assert np.abs(kept - whole[0]).max() > 1e-3
+    factors = {"*named/*": 0.4, "*named/kernel": 0.5, "*named/bias": 0.5}
+    named, other = moved(0.1, factors)
+    np.testing.assert_array_equal(other, whole[1])
+    np.testing.assert_allclose(named, low[0], rtol=1e-4, atol=1e-7)
+    assert np.abs(named - whole[0]).max() > 1e-3
 
 
 @pytest.mark.slow
@@ -177,6 +190,7 @@ def test_a_resumed_run_equals_one_that_was_not_interrupted(trained, tmp_path):
     settings = {
         "train.initial_weights": str(initial),
         "train.kept_learning_rate_factor": "0.1",
+        "train.learning_rate_factors": "{kernel: 2}",
         "train.freeze": str([f"{name}*" for name in FROZEN]),
         "train.schedule": "{name: constant}",
         "train.epochs": "2",
