@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import keras
 from keras import ops
+from keras.src.backend.common import global_state
 from keras.src.saving import saving_lib
 
 
@@ -71,6 +72,22 @@ def build_metrics(model, data_batch) -> None:
     Under `tf.distribute` the first step is too late.
     """
     model._symbolic_build(data_batch=data_batch)
+
+
+@contextlib.contextmanager
+def variables_without_values() -> Iterator[None]:
+    """Lets models be built whose variables take no memory and no time.
+
+    `StatelessScope` is public, but Keras keeps its variables in a list and gives them
+    values at the end of the next such scope.
+    """
+    name = "uninitialized_variables"
+    before = list(global_state.get_global_attribute(name, []))
+    try:
+        with keras.StatelessScope(initialize_variables=False):
+            yield
+    finally:
+        global_state.set_global_attribute(name, before)
 
 
 @contextlib.contextmanager

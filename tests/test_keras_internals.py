@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from aa_keras import keras_internals
+from aa_keras import counting, keras_internals, models
 
 
 class Pair(keras.layers.Layer):
@@ -38,6 +38,18 @@ def test_sublayers_are_in_order(model):
     assert keras_internals.sublayers(pair) == [pair.first, *pair.rest]
     deep = keras_internals.sublayers(model, recursive=True)
     assert set(deep[1:]) == {pair, pair.first, *pair.rest, dense}
+
+
+def test_variables_without_values_never_get_any():
+    expected = counting.count(models.build("resnet", depth=8, attention={}))
+    with keras_internals.variables_without_values():
+        small = models.build("resnet", depth=8, attention={})
+        assert counting.count(small) == expected
+    with keras.StatelessScope():  # whose end gives values to all that were left
+        waiting = keras.layers.Dense(2)
+        waiting.build((None, 3))
+    assert waiting.kernel._value.shape == (3, 2)
+    assert {weight._value for weight in small.weights} == {None}
 
 
 def test_a_graph_runs_with_other_operations(model):

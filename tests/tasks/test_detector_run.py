@@ -180,9 +180,9 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     assert f"images {measured['images']}" in done.stdout
 
     drawn = tmp_path / "drawn.png"
-    lines = aa_keras("predict", run, picture, "--out", drawn).stdout.splitlines()
-    assert lines[0].startswith(f"{picture}: ")
-    assert lines[1] == str(drawn)
+    told = aa_keras("predict", run, picture, "--json", "--top", 100, "--out", drawn)
+    answer = json.loads(told.stdout)
+    assert told.stderr.splitlines()[-1] == str(drawn)
     assert Image.open(drawn).size == (90, 40)
 
     aa_keras("maps", run, picture, "--out", tmp_path / "maps.png", "--query", "9,9")
@@ -192,10 +192,6 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     page = json.loads(re.search(r'type="application/json".*?>(.*)</script>', text)[1])
     assert "stage4_block1_conv2" in [layer["name"] for layer in page["layers"]]
     # The same boxes as `predict` finds, in pixels of the network's square.
-    (answer,) = map(
-        json.loads,
-        aa_keras("predict", run, picture, "--json", "--top", 100).stdout.splitlines(),
-    )
     shown = page["images"][0]["prediction"]
     assert shown["class_names"] == answer["class_names"]
     square, found = (np.reshape(one["boxes"], (-1, 4)) for one in (shown, answer))
