@@ -32,9 +32,11 @@ def diagnose(workdir) -> list[str]:
     """
     run = load_run(workdir)
     images, labels = _examples(run)
-    shares = _gradient_shares(run.model, images, labels)
     size = images.shape[1:3]
     queries = visualization.query_grid(size, 4)
+    scores = visualization.attention_scores(run.model, images[:64], queries)
+    # Last, as this changes the moving averages of batch normalisation.
+    shares = _gradient_shares(run.model, images, labels)
     lines = [
         f"{workdir}",
         f"  kernels of convolutions: {_range(_of_plain(run.model, shares))}",
@@ -42,16 +44,14 @@ def diagnose(workdir) -> list[str]:
     for layer in run.model.layers:
         if not isinstance(layer, AugmentedConv2D):
             continue
-        scores = visualization.attention_scores(
-            run.model, images[:64], queries, layers=[layer.name]
-        )[layer.name]
-        entropy = visualization.attention_entropy(scores).mean()
-        distance = visualization.mean_attention_distance(scores, queries, size).mean()
+        own = scores[layer.name]
+        entropy = visualization.attention_entropy(own).mean()
+        distance = visualization.mean_attention_distance(own, queries, size).mean()
         normal = run.model.get_layer(layer.name.replace("_conv", "_bn"))
         gamma = np.abs(keras.ops.convert_to_numpy(normal.gamma))
         filters = layer.convolution.filters
         scale = gamma[filters:].mean() / gamma[:filters].mean()
-        most = np.log2(scores[0, 0, 0].size)
+        most = np.log2(own[0, 0, 0].size)
         lines.append(
             f"  {layer.name}: entropy {entropy:.1f} of {most:.0f} bits, "
             f"distance {distance:.1f} of {size[0]} pixels, scale {scale:.2f}"
