@@ -104,6 +104,7 @@ def key_paths(values, prefix=""):
     for key, value in values.items():
         yield prefix + key, value
         for inner in value if isinstance(value, list) else [value]:
-            # The keys of `blocks` are numbers of stages.
-            if isinstance(inner, dict) and key != "blocks":
+            # The keys of these are numbers of stages and patterns.
+            free = ("blocks", "learning_rate_factors")
+            if isinstance(inner, dict) and key not in free:
                 yield from key_paths(inner, f"{prefix}{key}.")

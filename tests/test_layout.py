@@ -53,6 +53,7 @@ ARROWS = {
         "config",
         "counting",
         "data",
+        "keras_internals",
         "memory",
         "models",
         "plain_text",
