@@ -110,6 +110,7 @@ def draw_accuracy_by_size(groups: Sequence[Group], *, title=None) -> Figure:
         )
     finish(axis, "parameters, millions", f"top-1 accuracy ({groups[0].split}), %")
     axis.margins(x=0.1, y=0.12)
+    axis.locator_params(axis="x", nbins=4)  # counts that are nearly equal have digits
     return figure
 
 

@@ -60,6 +60,7 @@ PALETTE = (
 )
 LINES = ("-", "--", ":", "-.")  # tell several runs of one mechanism apart
 FILLS = ("full", "none", "left", "top")
+MOST_INSIDE = 8  # lines of a legend that leave room for the points
 
 
 def mechanism_of(name: str) -> str:
@@ -97,7 +98,9 @@ def finish(axis, x_label, y_label, legend=True) -> None:
     axis.tick_params(labelsize=SMALL, colors=INK)
     axis.spines[["top", "right"]].set_visible(False)
     if legend:
-        axis.legend(frameon=False, labelcolor=INK, fontsize=SMALL)
+        many = len(axis.get_legend_handles_labels()[1]) > MOST_INSIDE
+        beside = {"loc": "center left", "bbox_to_anchor": (1, 0.5)} if many else {}
+        axis.legend(frameon=False, labelcolor=INK, fontsize=SMALL, **beside)
 
 
 def origin(*sources) -> dict[str, str]:
