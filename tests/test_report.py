@@ -208,6 +208,11 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
         (axis,) = draw(compared["cifar100"]).axes
         labels = [text.get_text() for text in axis.get_legend().get_texts()]
         assert [label.split()[0] for label in labels] == [augmented.name, plain.name]
+        figure = draw(5 * [augmented, plain])  # a long legend covers no point
+        figure.canvas.draw()
+        (axis,) = figure.axes
+        legend = axis.get_legend().get_window_extent()
+        assert legend.x0 >= axis.get_window_extent().x1
     report._figures([augmented, plain], collected, results)
     text = Image.open(results / "cifar100_by_epoch.png").text
     assert text["Run"].split(", ") == [

@@ -159,7 +159,7 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     run, served = tmp_path / "run", tmp_path / "served"
     settings = {"data.data_dir": data_dir, "data.image_size": SIZE}
     settings |= {"data.validation_examples": 2, "train.measure_every": 5}
-    settings["model.depth"] = 34
+    settings["model.depth"] = 34  # builds and traces faster; the rest is the file's
     pairs = [word for k, v in settings.items() for word in ("--set", f"{k}={v}")]
     aa_keras("train", EXPERIMENT, "--workdir", run, "--smoke", *pairs)
     assert json.loads((run / "result.json").read_text())["best_epoch"] == 1
