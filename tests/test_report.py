@@ -204,6 +204,9 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
     assert second.endswith("| 3 | test | 60.00 ± 1.00 |  |  |")
     compared = comparison.series([augmented, plain])
     assert compared == {"cifar100": [augmented, plain]}
+    trial = augmented._replace(split="validation")
+    assert comparison.series([trial, augmented, plain]) == compared
+    assert comparison.series([trial]) == {"cifar100": [trial]}
     for draw in paper_figures.COMPARISONS.values():
         (axis,) = draw(compared["cifar100"]).axes
         labels = [text.get_text() for text in axis.get_legend().get_texts()]

@@ -95,11 +95,18 @@ def _mechanism(model):
 
 
 def series(groups: Iterable[Group]) -> dict[str, list[Group]]:
-    """Returns the groups that are compared with others, by their data set."""
+    """Returns the groups that are compared with others, by their data set.
+
+    As soon as some of a data set were measured on the test split, they are those alone:
+    accuracies of two splits are not compared.
+    """
     groups = list(groups)
     named = {g.baseline for g in groups} - {None}
     found: dict[str, list[Group]] = {}
     for candidate in groups:
         if candidate.baseline or candidate.name in named:
             found.setdefault(candidate.data, []).append(candidate)
-    return found
+    return {
+        data: [g for g in compared if g.split == "test"] or compared
+        for data, compared in found.items()
+    }
