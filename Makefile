@@ -13,10 +13,10 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 
 .PHONY: help demo test test-slow soak fuzz lint format docs release-check bench \
 	bench-layer bench-stand-alone bench-models bench-data bench-serving \
-	bench-distribution notebooks tables publish clean
+	bench-distribution notebooks tables reproduce-small publish clean
 
 help: ## print this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 demo: $(VENV)/.demo ## train, evaluate, export and draw: five minutes on two cores
 	$(RUN) experiments/quickstart/demo.py
@@ -72,6 +72,19 @@ notebooks: $(VENV)/.dev ## make every committed picture: one run, results/, the 
 
 tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, measured
 	$(RUN) -m aa_keras tables
+
+# The seeds of results/small/PROTOCOL.md. A second call resumes; `git diff results` then
+# says what came out differently.
+SMALL := experiments/small
+SWEEP := $(RUN) -m aa_keras sweep --workdir runs/small --jobs 2 --threads 1
+reproduce-small: $(VENV)/.demo ## repeat the runs on CIFAR-100: 14 hours on two cores
+	$(SWEEP) $(SMALL)/tune/*.yaml $(SMALL)/screen/*.yaml
+	$(SWEEP) --seeds 3 $(SMALL)/screen/screen_plain.yaml
+	$(SWEEP) --seeds 2 $(SMALL)/again/*.yaml
+	$(SWEEP) --seeds 5 $(SMALL)/cifar100_resnet_8.yaml $(SMALL)/cifar100_aa_resnet_8.yaml
+	$(SWEEP) --seeds 5 $(SMALL)/cifar100_resnet_14.yaml $(SMALL)/cifar100_aa_resnet_14.yaml
+	$(SWEEP) --seeds 3 $(SMALL)/cifar100_aa_resnet_14_none.yaml
+	$(RUN) -m aa_keras report runs/small/*/seed_*
 
 publish: $(VENV)/.dev ## put trained weights into the package: make publish RUNS="runs/x/seed_*"
 	$(RUN) tools/publish_weights.py $(RUNS)

@@ -3,9 +3,12 @@
 import json
 import math
 import re
+import shlex
+import subprocess
 
 import pytest
 
+from aa_keras import config
 from aa_keras.data import pointers
 from aa_keras.paper import collection, comparison, report
 from tests.conftest import ROOT
@@ -54,3 +57,21 @@ def test_one_augmented_layer_solves_the_pointer_task_with_every_seed():
     for run in seeds:
         for split in ("test", "test_larger"):
             assert run["metrics"][split]["accuracy"] > 0.999
+
+
+def test_reproduce_small_repeats_every_run_on_cifar100(runs):
+    command = ["make", "--dry-run", "reproduce-small"]
+    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    repeated = set()
+    for words in map(shlex.split, lines.stdout.splitlines()):
+        if "sweep" in words:
+            seeds = int(words[words.index("--seeds") + 1]) if "--seeds" in words else 1
+            for pattern in filter(re.compile(r"\.yaml$").search, words):
+                paths = list(ROOT.glob(pattern))
+                assert paths, pattern
+                for path in paths:
+                    first = config.load(path).train.seed
+                    repeated |= {(path.stem, first + n) for n in range(seeds)}
+    small = [r for r in runs if str(r["reproduces"]).startswith(f"{ROOT}/experiments/small")]
+    assert small
+    assert {(run["name"], run["seed"]) for run in small} <= repeated
