@@ -61,17 +61,19 @@ def test_one_augmented_layer_solves_the_pointer_task_with_every_seed():
 
 def test_reproduce_small_repeats_every_run_on_cifar100(runs):
     command = ["make", "--dry-run", "reproduce-small"]
-    lines = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    made = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     repeated = set()
-    for words in map(shlex.split, lines.stdout.splitlines()):
-        if "sweep" in words:
-            seeds = int(words[words.index("--seeds") + 1]) if "--seeds" in words else 1
-            for pattern in filter(re.compile(r"\.yaml$").search, words):
-                paths = list(ROOT.glob(pattern))
-                assert paths, pattern
-                for path in paths:
-                    first = config.load(path).train.seed
-                    repeated |= {(path.stem, first + n) for n in range(seeds)}
-    small = [r for r in runs if str(r["reproduces"]).startswith(f"{ROOT}/experiments/small")]
+    for words in map(shlex.split, made.stdout.splitlines()):
+        if "sweep" not in words:
+            continue
+        seeds = int(words[words.index("--seeds") + 1]) if "--seeds" in words else 1
+        for pattern in (word for word in words if word.endswith(".yaml")):
+            paths = list(ROOT.glob(pattern))
+            assert paths, pattern
+            for path in paths:
+                first = config.load(path).train.seed
+                repeated |= {(path.stem, first + n) for n in range(seeds)}
+    folder = str(ROOT / "experiments/small")
+    small = [run for run in runs if str(run["reproduces"]).startswith(folder)]
     assert small
     assert {(run["name"], run["seed"]) for run in small} <= repeated
