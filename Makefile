@@ -77,7 +77,7 @@ tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, 
 # says what came out differently.
 SMALL := experiments/small
 SWEEP := $(RUN) -m aa_keras sweep --workdir runs/small --jobs 2 --threads 1
-reproduce-small: $(VENV)/.demo ## repeat the runs on CIFAR-100: 14 hours on two cores
+reproduce-small: $(VENV)/.demo ## repeat the runs on CIFAR-100: many hours on two cores
 	$(SWEEP) $(SMALL)/tune/*.yaml $(SMALL)/screen/*.yaml
 	$(SWEEP) --seeds 3 $(SMALL)/screen/screen_plain.yaml
 	$(SWEEP) --seeds 2 $(SMALL)/again/*.yaml
