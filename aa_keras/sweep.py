@@ -159,24 +159,28 @@ def _last_line(run):
 
 
 def table(runs: Sequence[Run]) -> list[dict[str, str]]:
-    """Returns a row for each run: its epochs, its score and the time that it needs."""
+    """Returns a row for each run: its epochs, its accuracies and the time it needs."""
     rows, speeds = [], _speeds(runs)
     for run in runs:
         history = run.workdir.read_history()
         last = history[-1] if history else {}
-        score = last.get("val_accuracy") or last.get("accuracy")
         needed = (run.epochs - len(history)) * speeds[run.name]
         rows.append(
             {
                 "run": run.name,
                 "seed": str(run.seed),
                 "epochs": f"{len(history)}/{run.epochs}",
-                "accuracy": f"{float(score):.4f}" if score else "",
+                "training": _percent(last.get("accuracy")),
+                "validation": _percent(last.get("val_accuracy")),
                 "minutes": f"{float(last.get('seconds', 0)) / 60:.1f}",
                 "left": "finished" if run.is_finished() else f"{needed / 60:.1f}",
             }
         )
     return rows
+
+
+def _percent(accuracy):
+    return f"{100 * float(accuracy):.2f}" if accuracy else ""
 
 
 def time_left(runs: Sequence[Run], jobs: int) -> str:

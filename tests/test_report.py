@@ -194,6 +194,12 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
     expected = (difference, difference - half, difference + half, p)
     np.testing.assert_allclose(augmented.difference, expected)
     assert plain.difference is None
+    measured = {"validation": {"accuracy": 0.6}}
+    others = [
+        run | {"metrics": measured} if run["name"] == plain.name else run
+        for run in collected
+    ]
+    assert [group.difference for group in comparison.group(others)] == [None, None]
     assert augmented.curves == 4 * [[0.3, 0.5]]
     first, second = report.groups_as_markdown([augmented, plain]).splitlines()[2:]
     interval = f"+3.00 [{100 * expected[1]:+.2f}, {100 * expected[2]:+.2f}], p {p:.2g}"

@@ -54,19 +54,21 @@ def compare(scores, baseline) -> Difference:
 def group(runs: Iterable[Mapping[str, Any]]) -> list[Group]:
     """Returns the experiments of classifiers among collected runs.
 
-    `runs` are those of `collection.load_results`.
+    `runs` are those of `collection.load_results`. An experiment is compared with its
+    baseline where both were measured on the same split.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
         if all("accuracy" in metrics for metrics in run["metrics"].values()):
             found.setdefault(run["name"], []).append(run)
     groups = {name: _group(runs) for name, runs in found.items()}
-    return [
-        group._replace(difference=compare(group.scores, groups[group.baseline].scores))
-        if group.baseline in groups
-        else group._replace(baseline=None)
-        for group in groups.values()
-    ]
+    return [_with_difference(one, groups.get(one.baseline)) for one in groups.values()]
+
+
+def _with_difference(group, baseline):
+    if baseline is None or baseline.split != group.split:
+        return group._replace(baseline=None)
+    return group._replace(difference=compare(group.scores, baseline.scores))
 
 
 def _group(runs):
