@@ -66,6 +66,14 @@ are the modules of those names.
 | function | same as `models.build` with | images | classes |
 |---|---|---|---|
 """
+WEIGHTS_HEAD = """
+## Trained weights
+
+Accuracies are in percent of the test split. Of the seeds that were run, the weights are
+those of the one nearest to the mean ([how to load them](weights.md)).
+
+| weights | parameters | epochs | accuracy | all seeds |
+|---|---|---|---|---|"""
 DEPTHS_WIDTHS = (8, 16, 32, 48, 64, 96, 128, 256, 512)
 DEPTHS_HEAD = """\
 # Heads and depths
@@ -146,7 +154,18 @@ def _command(name):
 
 def networks_page() -> str:
     """Returns the text of `docs/networks.md`."""
-    return NETWORKS_HEAD + "\n".join(map(_network, networks.READY)) + "\n"
+    rows = [*map(_network, networks.READY), WEIGHTS_HEAD]
+    rows += [_weights(name, about) for name, about in models.list_weights().items()]
+    return NETWORKS_HEAD + "\n".join(rows) + "\n"
+
+
+def _weights(name, about):
+    seeds = ", ".join(f"{100 * share:.2f}" for share in about["accuracies"].values())
+    accuracy = f"{100 * about['accuracy']:.2f}"
+    return (
+        f"| `{name}` | {about['parameters']:,} | {about['epochs']} | {accuracy} "
+        f"| {seeds} |"
+    )
 
 
 def _network(name):
