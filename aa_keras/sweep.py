@@ -170,8 +170,8 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
                 "run": run.name,
                 "seed": str(run.seed),
                 "epochs": f"{len(history)}/{run.epochs}",
-                "training": _percent(last.get("accuracy")),
-                "validation": _percent(last.get("val_accuracy")),
+                "train": _percent(last.get("accuracy")),
+                "val": _percent(last.get("val_accuracy")),
                 "minutes": f"{float(last.get('seconds', 0)) / 60:.1f}",
                 "left": "finished" if run.is_finished() else f"{needed / 60:.1f}",
             }

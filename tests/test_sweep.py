@@ -43,8 +43,8 @@ def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
     rows = sweep.table(runs)
     assert [row["epochs"] for row in rows] == ["2/4", "2/4", "0/4", "0/4"]
     assert [row["left"] for row in rows] == ["finished", "1.0", "2.0", "2.0"]
-    assert [row["training"] for row in rows] == ["60.00", "60.00", "", ""]
-    assert [row["validation"] for row in rows] == ["", "55.00", "", ""]
+    assert [row["train"] for row in rows] == ["60.00", "60.00", "", ""]
+    assert [row["val"] for row in rows] == ["", "55.00", "", ""]
 
 
 @pytest.mark.slow

@@ -15,6 +15,7 @@ def print_table(rows, title=None, notes=()):
     from rich import box, console, table
 
     columns = table.Table(*rows[0], box=box.SIMPLE, title=title, title_justify="left")
+    columns.columns[0].overflow = "fold"  # a name is never cut
     for row in rows:
         columns.add_row(*row.values())
     printer = console.Console(highlight=False)
