@@ -37,7 +37,8 @@ class Run(NamedTuple):
 
     @property
     def log(self) -> Path:
-        return self.workdir.path.with_suffix(".log")
+        # `seed_*` in a shell names the work directories alone.
+        return self.workdir.path.with_name(f"log_{self.workdir.path.name}.txt")
 
     def is_finished(self) -> bool:
         return self.workdir.result.exists()

@@ -70,8 +70,12 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     command = ("sweep", DIGITS, wrong, "--workdir", tmp_path, "--seeds", 2, "--jobs", 2)
     done = aa_keras(*command, "--threads", 1, "--set", "train.epochs=40", status=1)
     assert all(run.is_finished() for run in runs)
+    # What `report` and `make publish` are given in the documentation.
+    assert sorted(tmp_path.glob("digits_resnet/seed_*")) == [
+        run.workdir.path for run in runs
+    ]
     assert f"digits_resnet seed 0: from epoch {first}\n" in done.stdout
-    failed = r"wrong seed 1: failed, see .*seed_1.log: .*data.batch_size"
+    failed = r"wrong seed 1: failed, see .*log_seed_1.txt: .*data.batch_size"
     assert re.search(failed, done.stdout)
     assert "error: 2 of 4 runs failed: wrong seed 0, wrong seed 1" in done.stderr
     assert re.search(r"digits_resnet +1 +40/40( +[\d.]+)+ +finished", done.stdout)
