@@ -10,6 +10,7 @@ import nbformat
 import pytest
 from PIL import Image
 
+from aa_keras.paper import collection, comparison, report
 from tests.conftest import ROOT
 
 NOTEBOOKS = sorted(ROOT.glob("notebooks/*.ipynb"))
@@ -92,6 +93,16 @@ def test_the_table_of_the_pointer_task_is_that_of_the_results():
         for split, value in zip(("test", "test_larger"), printed, strict=True):
             mean = sum(run["metrics"][split]["accuracy"] for run in runs) / len(runs)
             assert float(value) == pytest.approx(100 * mean, abs=0.0051)
+
+
+def test_the_tables_show_what_was_measured_on_cifar100():
+    groups = comparison.group(collection.load_results(ROOT / "results"))
+    table = report.groups_as_markdown(comparison.series(groups)["cifar100"])
+    shown = [
+        output.get("data", {}).get("text/markdown")
+        for output in outputs(ROOT / "notebooks/paper_tables.ipynb")
+    ]
+    assert table in shown, "run python notebooks/execute.py paper_tables"
 
 
 def test_the_page_of_the_paper_counts_as_the_notebook_does():
