@@ -27,7 +27,7 @@ def answer(body):
     asked = json.loads(body)
     signature = served.signatures[asked.get("signature_name", "serving_default")]
     ((name, spec),) = signature.structured_input_signature[1].items()
-    rows = [row[name] if isinstance(row, dict) else row for row in asked["instances"]]
+    rows = [r.get(name, r) if isinstance(r, dict) else r for r in asked["instances"]]
     rows = [b64decode(x["b64"]) if spec.dtype == tf.string else x for x in rows]
     tensor = tf.constant(np.array(rows, spec.dtype.as_numpy_dtype), spec.dtype)
     outputs = {k: v.numpy().tolist() for k, v in signature(**{name: tensor}).items()}

@@ -34,7 +34,9 @@ def test_files_and_images_are_answered_as_predict_does(
         path.write_bytes(encode(digits[index, :, :, 0]))
     files = [path.read_bytes() for path in sorted(tmp_path.iterdir())]
     bad = {"image_bytes": {"b64": base64.b64encode(b"no picture").decode()}}
-    instances = [{"image_bytes": {"b64": base64.b64encode(f).decode()}} for f in files]
+    first, *others = ({"b64": base64.b64encode(file).decode()} for file in files)
+    # TensorFlow Serving takes a single input with and without its name.
+    instances = [first, *({"image_bytes": other} for other in others)]
     status, by_file = predict(
         address, signature_name="serve_image_bytes", instances=[*instances, bad]
     )
