@@ -65,10 +65,10 @@ def group(runs: Iterable[Mapping[str, Any]]) -> list[Group]:
     return [_with_difference(one, groups.get(one.baseline)) for one in groups.values()]
 
 
-def _with_difference(group, baseline):
-    if baseline is None or baseline.split != group.split:
-        return group._replace(baseline=None)
-    return group._replace(difference=compare(group.scores, baseline.scores))
+def _with_difference(one, baseline):
+    if baseline is None or baseline.split != one.split:
+        return one._replace(baseline=None)
+    return one._replace(difference=compare(one.scores, baseline.scores))
 
 
 def _group(runs):
