@@ -219,19 +219,22 @@ def draw_heads(values, *, label, limits=None, title=None) -> Figure:
     """
     figure = new_figure(6.2, 0.9 + 0.42 * len(values), title)
     axis = figure.subplots()
+    near = 0.02 * max(map(max, values.values()))  # heads that share one text
     for row, (layer, heads) in enumerate(values.items()):
         axis.axhline(row, color=PALE, linewidth=0.8, zorder=0)
         color, marker = MECHANISMS["relative"]
         axis.plot(heads, [row] * len(heads), marker, color=color, alpha=0.85)
-        for rank, head in enumerate(np.argsort(heads)):
-            offset = (0, -13 if rank % 2 else 5)  # neighbours do not collide
+        order = np.argsort(heads)
+        apart = np.flatnonzero(np.diff(np.take(heads, order)) > near) + 1
+        for rank, group in enumerate(np.split(order, apart)):
             style: dict = {
+                "xytext": (0, -13 if rank % 2 else 5),  # neighbours do not collide
                 "textcoords": "offset points",
                 "ha": "center",
                 "fontsize": SMALL,
             }
-            place = (heads[head], row)
-            axis.annotate(str(head), place, xytext=offset, color=INK, **style)
+            place = (np.take(heads, group).mean(), row)
+            axis.annotate(" ".join(map(str, group)), place, color=INK, **style)
         if limits:
             axis.plot(limits[layer], row, "|", color=INK, markersize=12)
     axis.set_yticks(range(len(values)), list(values))
