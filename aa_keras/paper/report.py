@@ -168,7 +168,7 @@ def _cells(row, runs):
     return {
         "row": row["row"] + (" (Figure 5)" if row.get("figure") else ""),
         "paper": _claims(row["paper"]),
-        "built": f"{row['params_m']} M, {row['gflops_paper']} GFLOPs",
+        "built": f"{row['params_m']:.3f} M, {row['gflops_paper']:.3f} GFLOPs",
         "measured": _measured(row, runs),
         "note": row["note"] or "",
     }

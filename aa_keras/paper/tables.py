@@ -41,7 +41,7 @@ def table_rows(
             **({} if row.figure is None else {"figure": row.figure}),
             "row": row.row,
             "experiment": found.get((row.table, row.row, row.figure)),
-            **_rounded_counts(row),
+            **_counts(row),
             "paper": {**row.paper, "marks": dict(row.marks)},
             "note": row.note,
         }
@@ -83,11 +83,10 @@ def _network_counts(model):
         return counting.count(models.build(**json.loads(model)))
 
 
-def _rounded_counts(row):
+def _counts(row):
     counts = network_counts(row.model)
-    numbers = {
+    return {
         "params_m": counts.params / 1e6,
         "gflops_paper": getattr(counts, row.counted),
         "gflops": counts.gflops,
     }
-    return {name: round(number, 3) for name, number in numbers.items()}
