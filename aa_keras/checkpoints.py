@@ -55,7 +55,9 @@ def keep_best(directory, epoch: int, score: float, score_of) -> None:
     """
     best = Path(directory) / BEST
     state = read_state(best, verify=False)
-    if state and score_of(state) >= score:
+    earlier = score_of(state) if state else None
+    # None also where the run measured nothing before that it compares now.
+    if earlier is not None and earlier >= score:
         return
     try:
         with whole_folder(best, replace=True) as folder:

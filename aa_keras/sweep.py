@@ -41,7 +41,7 @@ class Run(NamedTuple):
         return self.workdir.path.with_name(f"log_{self.workdir.path.name}.txt")
 
     def is_finished(self) -> bool:
-        return self.workdir.result.exists()
+        return self.workdir.read_finished(self.epochs) is not None
 
 
 def plan(files: Iterable[str], seeds: int, workdir, overrides=()) -> list[Run]:

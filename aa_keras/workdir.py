@@ -118,15 +118,33 @@ class WorkDir:
     def write_config(self, experiment: config.Experiment) -> None:
         write_text(self.config, config.dump(experiment))
 
-    def write_model(self, model, task: "Task") -> None:
-        """Writes the network and what `load` needs to know of its data."""
+    def write_data(self, task: "Task") -> None:
+        """Writes what `load` needs to know of the data; a run keeps its classes.
+
+        Raises:
+            ValueError: if the run began with other classes.
+        """
+        if self.data.exists():
+            task.refuse_other_classes(_read_json(self.data, Description)["class_names"])
+        write_json(self.data, task.description())
+
+    def write_model(self, model) -> None:
         with whole_file(self.model) as unfinished:
             model.save(unfinished)
-        write_json(self.data, task.description())
 
     def read_result(self) -> dict | None:
         """Returns the content of `result.json`; `None` if the run is not finished."""
         return _read_json(self.result, Result) if self.result.exists() else None
+
+    def read_finished(self, epochs: int) -> dict | None:
+        """Returns the result of a run that has trained `epochs`, else `None`.
+
+        A smoke run trains two steps, whatever its epochs.
+        """
+        result = self.read_result()
+        if result and (result.get("smoke") or result["epochs"] >= epochs):
+            return result
+        return None
 
     def read_history(self) -> list[dict[str, str]]:
         """Returns the rows of `metrics.csv`, one for each finished epoch."""

@@ -44,7 +44,9 @@ def test_values_are_typed_and_defaults_filled_in(write):
 
 
 def test_a_dumped_experiment_loads_as_the_same(write):
-    experiment = config.load(write(TEXT))
+    # A name without quotes would be read as a number.
+    experiment = config.load(write(TEXT, "1e-3.yaml"))
+    assert experiment.name == "1e-3"
     assert config.load(write(config.dump(experiment), "config.yaml")) == experiment
 
 

@@ -1,8 +1,13 @@
 """`aa-keras sweep`: several runs in processes of their own."""
 
 import datetime
+import json
 import pathlib
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -36,7 +41,9 @@ def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
     for run, history in zip(runs[:2], (table, validated), strict=True):
         run.workdir.path.mkdir(parents=True)
         run.workdir.metrics.write_text(history)
-    runs[0].workdir.result.write_text("{}")
+    for run, epochs in zip(runs, (4, 2), strict=False):  # the second goes on
+        result = {"name": run.name, "epochs": epochs, "metrics": {}}
+        run.workdir.result.write_text(json.dumps(result))
     # One run has two epochs left, two have four: ten epochs of 30 s in two processes.
     line = "1 of 4 runs finished, about 0:02:30 left"
     assert sweep.time_left(runs, jobs=2) == line
@@ -45,6 +52,11 @@ def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
     assert [row["left"] for row in rows] == ["finished", "1.0", "2.0", "2.0"]
     assert [row["train"] for row in rows] == ["60.00", "60.00", "", ""]
     assert [row["val"] for row in rows] == ["", "55.00", "", ""]
+
+
+def begun(runs):
+    """How often the run trained that did so least often."""
+    return min(run.log.read_text().count("digits_resnet: ") for run in runs)
 
 
 @pytest.mark.slow
@@ -62,13 +74,27 @@ def test_a_sweep_is_stopped_and_continued(tmp_path, aa_keras):
     saved = re.findall(r"SIGTERM after epoch (\d+)", "\n".join(stopped))
     assert sorted(map(int, saved)) == sorted(done)[2 - len(saved) :]
 
-    # The same command in a terminal, with a file that fails beside it.
+    # Ended by a signal, the command ends its runs.
+    command = ("sweep", DIGITS, "--workdir", tmp_path, "--seeds", 2, "--jobs", 2)
+    command += ("--threads", 1, "--set", "train.epochs=40")
+    before = begun(runs)
+    sweeping = subprocess.Popen([sys.executable, "-m", "aa_keras", *map(str, command)])
+    while begun(runs) <= before:
+        assert sweeping.poll() is None
+        time.sleep(0.2)
+    sweeping.terminate()
+    assert sweeping.wait() == 128 + signal.SIGTERM
+    for run in runs:
+        with run.workdir.lock():
+            assert not run.is_finished()
+    done = [len(run.workdir.read_history()) for run in runs]
+
+    # The same command, with a file that fails beside it.
     wrong = tmp_path / "wrong.yaml"
     base = pathlib.Path(DIGITS).resolve()
     wrong.write_text(f"base: {base}\ndata: {{batch_size: 10000}}\n")
     first = done[0] + 1
-    command = ("sweep", DIGITS, wrong, "--workdir", tmp_path, "--seeds", 2, "--jobs", 2)
-    done = aa_keras(*command, "--threads", 1, "--set", "train.epochs=40", status=1)
+    done = aa_keras(*command, wrong, status=1)
     assert all(run.is_finished() for run in runs)
     # What `report` and `make publish` are given in the documentation.
     assert sorted(tmp_path.glob("digits_resnet/seed_*")) == [

@@ -6,6 +6,7 @@ experiment file are reported at once.
 
 import json
 import os
+import signal
 import sys
 
 import click
@@ -104,6 +105,8 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
     require(*(extra for one in loaded for extra in extras_of(one)))
     show()
     options = {"jobs": jobs, "threads": threads, "until": until}
+    # Its runs end with it, as after Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     failed = sweep.sweep(runs, overrides=overrides, report=say, **options)
     show()
     if failed:
@@ -114,7 +117,11 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
 @cli.command()
 @finished_run
 @click.option("--split", default="test", show_default=True, metavar="NAME")
-@click.option("--data-dir", type=click.Path(), help="Defaults to that of the run.")
+@click.option(
+    "--data-dir",
+    type=click.Path(),
+    help="Data in place of the run's; the result is printed only.",
+)
 def evaluate(workdir, split, data_dir):
     """Measure a finished run, or shipped weights, on a whole split."""
     _require_for_run(workdir)

@@ -26,6 +26,10 @@ class _Loader(_Parser):
     """YAML in which `5e-4` is a number. PyYAML follows YAML 1.1: there it is text."""
 
 
+class _Dumper(yaml.SafeDumper):
+    """Quotes what `_Loader` would read as a number."""
+
+
 def _construct_int(loader, node):
     value = loader.construct_yaml_int(node)
     if abs(value) >= MAX_NUMBER:
@@ -34,11 +38,12 @@ def _construct_int(loader, node):
 
 
 _Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
-    list("-+0123456789"),
-)
+for _class in (_Loader, _Dumper):
+    _class.add_implicit_resolver(
+        "tag:yaml.org,2002:float",
+        re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"),
+        list("-+0123456789"),
+    )
 
 
 def read_text(path: Path) -> str:
@@ -56,6 +61,11 @@ def read_text(path: Path) -> str:
         return content.decode("utf-8")
     except UnicodeDecodeError:
         raise ValueError("not a text file in UTF-8") from None
+
+
+def dump(values: Any) -> str:
+    """Returns plain data as a text of which `parse` returns the same."""
+    return yaml.dump(values, Dumper=_Dumper, sort_keys=False)
 
 
 def parse(text: str) -> Any:

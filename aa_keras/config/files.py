@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from aa_keras import models
 from aa_keras.config import bounded_yaml
 from aa_keras.config.schema import Experiment, experiment_type
@@ -114,7 +112,7 @@ def dump(experiment: Experiment) -> str:
         experiment: an `Experiment`.
     """
     values = experiment.model_dump(mode="json", exclude_none=True)
-    return yaml.safe_dump(values, sort_keys=False)
+    return bounded_yaml.dump(values)
 
 
 def resolve(experiment: Experiment) -> Experiment:

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw
 
 from aa_keras import data
 from aa_keras.data.served_decoding import read_picture
+from aa_keras.options import short
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +71,16 @@ class Task(abc.ABC):
         }
         names = tuple(description["class_names"])
         return cls(experiment, cls.preprocessing_class(**preprocessing), names)
+
+    def refuse_other_classes(self, earlier) -> None:
+        """Raises ValueError if the classes are not those that a run began with."""
+        pairs = zip(self.class_names, earlier, strict=True)
+        for index, (received, allowed) in enumerate(pairs):
+            if received != allowed:
+                raise ValueError(
+                    f"data: received {short(received)} as class {index}; allowed: "
+                    f"{short(allowed)}, as the run was trained"
+                )
 
     def description(self) -> dict:
         """Returns the plain data that `load` needs, the content of `data.json`."""

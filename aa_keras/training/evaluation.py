@@ -21,9 +21,11 @@ def load_run(workdir) -> Run:
 def evaluate(workdir, split: str = "test", data_dir: str | None = None) -> dict:
     """Measures a finished run on a whole split and adds that to its `result.json`.
 
+    With other data than the run's nothing is written.
+
     Args:
-        workdir: path of the run's work directory, or the name of shipped weights, of
-            which nothing is written.
+        workdir: path of the run's work directory, or the name of shipped weights, for
+            which nothing is written either.
         split: str, the split. Defaults to `"test"`.
         data_dir: str, the folder of the data. Defaults to that of the run.
 
@@ -32,13 +34,14 @@ def evaluate(workdir, split: str = "test", data_dir: str | None = None) -> dict:
         `data.corrupt_images: skip` the number `skipped`.
 
     Raises:
-        ValueError: if the run, the split or the data set is missing.
+        ValueError: if the run, the split or the data set is missing, or the data have
+            other classes.
         DamagedData: if images are missing or cannot be used, more than may be skipped.
     """
     folder = find_run(workdir)
     run = folder.load()
     metrics, source = measure_run(run, split, data_dir)
-    if not isinstance(folder, WorkDir):
+    if not isinstance(folder, WorkDir) or data_dir is not None:
         return metrics
     with folder.lock(timeout=LOCK_SECONDS):
         result = folder.read_result() or run.result
@@ -56,7 +59,8 @@ def measure_run(run: Run, split: str, data_dir: str | None = None) -> tuple:
     if data_dir is not None:
         data = experiment.data.model_copy(update={"data_dir": data_dir})
         experiment = experiment.model_copy(update={"data": data})
-    source = type(run.task).open(experiment).source
-    task = dataclasses.replace(run.task, source=source)
-    with source.damage.named():
-        return measuring.measure(task, run.model, split), source
+    opened = type(run.task).open(experiment)
+    opened.refuse_other_classes(run.task.class_names)
+    task = dataclasses.replace(run.task, source=opened.source)
+    with opened.source.damage.named():
+        return measuring.measure(task, run.model, split), opened.source

@@ -66,11 +66,7 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
             if earlier:
                 report(f"moved the earlier run to {earlier}")
             workdir.refuse_other(experiment)
-            result = workdir.read_result()
-            more = not experiment.smoke and experiment.train.epochs
-            if result and result["epochs"] < more:
-                workdir.result.unlink()  # the run goes on
-                result = None
+            result = workdir.read_finished(experiment.train.epochs)
         result = distribution.share_result(strategy, result)
         if result:
             report(f"{workdir} is finished")
@@ -147,7 +143,9 @@ def _train_task(task, workdir, strategy, report):
             checksum = fine_tuning.start(model, options, average, factors, report)
             run_state.process["initial_weights_sha256"] = checksum
         check_rest(plan, run_state.step, model.steps_per_execution)
+        workdir.write_data(task)
         workdir.write_config(experiment)
+        workdir.result.unlink(missing_ok=True)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
     resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
     if run_state.step:
@@ -273,7 +271,7 @@ def finish(model, task, plan, workdir, run_state) -> dict:
     final = build_model(experiment, shape, task.final_activation)
     with run_state.average.in_model():
         final.set_weights(model.get_weights())
-    workdir.write_model(final, task)
+    workdir.write_model(final)
     size = experiment.data.image_size
     result = {
         "name": experiment.name,

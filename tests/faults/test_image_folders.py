@@ -138,6 +138,22 @@ def test_a_result_names_what_was_skipped(folder, tmp_path, capsys):
     stored = json.loads((workdir / "result.json").read_text())
     assert stored["skipped"]["train"] == skipped["train"]
     assert stored["skipped"]["test"]["count"] == 2
+
+    other = shutil.copytree(folder, tmp_path / "other")
+    cut(other / "cat" / "4.png")
+    with pytest.raises(DamagedData, match="'test': 3 images cannot be used"):
+        training.evaluate(workdir, "test", str(other))
+    shutil.copy(folder / "cat" / "3.png", other / "dog" / "9.png")
+    assert training.evaluate(workdir, "test", str(other))["skipped"] == 2
+    (other / "dog").rename(other / "zebra")
+    refusal = "data: received 'zebra' as class 1; allowed: 'dog', as the run was tr"
+    with pytest.raises(ValueError, match=refusal):
+        training.evaluate(workdir, "test", str(other))
+    changes = (f"data.data_dir={other}", "train.epochs=3")
+    experiment = config.load(tmp_path / "folder.yaml", changes)
+    with pytest.raises(ValueError, match=refusal):
+        training.train(experiment, workdir, lambda line: None)
+    assert json.loads((workdir / "result.json").read_text()) == stored
     cut(folder / "cat" / "4.png")
     with pytest.raises(DamagedData, match="'test': 3 images cannot be used"):
         training.evaluate(workdir, "test")

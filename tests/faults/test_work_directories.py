@@ -27,7 +27,8 @@ def finished(tmp_path_factory):
     model = training.build_model(experiment, task.preprocessing.output_shape)
     with workdir.lock():
         workdir.write_config(experiment)
-        workdir.write_model(model, task)
+        workdir.write_data(task)
+        workdir.write_model(model)
         workdir.write_result(RESULT)
         workdir.metrics.write_text(METRICS)
     return workdir.path, model.get_weights()

@@ -116,7 +116,8 @@ def exact_run(real_data_dir, tmp_path_factory):
         task = find_task(experiment).open(experiment)
         model = build_model(experiment, task.preprocessing.output_shape)
         workdir.write_config(experiment)
-        workdir.write_model(model, task)
+        workdir.write_data(task)
+        workdir.write_model(model)
         workdir.write_result({"name": "exact", "epochs": 1, "metrics": {}})
         return folder
 
