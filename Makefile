@@ -18,7 +18,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python; do \
 help: ## print this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
-demo: $(VENV)/.demo ## train, evaluate, export and draw: five minutes on two cores
+demo: $(VENV)/.demo ## train, evaluate, export and draw: a few minutes on two cores
 	$(RUN) experiments/quickstart/demo.py
 
 test: $(VENV)/.dev ## all tests except the slow ones

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,8 @@ class WorkDir:
     """A run's folder. It belongs to one configuration and one process at a time."""
 
     def __init__(self, path):
+        if not os.fspath(path):  # as of a variable that is not set in a shell
+            raise ValueError("workdir: received ''; allowed: the path of a folder")
         self.path = Path(path)
         self.config = self.path / "config.yaml"
         self.metrics = self.path / "metrics.csv"
@@ -78,17 +81,15 @@ class WorkDir:
                     shutil.rmtree(self.path)
 
     def set_aside(self) -> Path | None:
-        """Moves all that an earlier run left into a folder `earlier` of this one.
+        """Moves the files of an earlier run into a folder `earlier` of this one.
 
         Returns:
             That folder, `earlier_2` if there is one already; `None` with nothing to
             move.
         """
-        left = [
-            path
-            for path in self.path.iterdir()
-            if path != self._lock and not path.name.startswith("earlier")
-        ]
+        files = (self.config, self.metrics, self.checkpoints, self.tensorboard)
+        files += (self.data, self.model, self.result)
+        left = [path for path in files if path.exists()]
         if not left:
             return None
         folder = unused(self.path / "earlier")

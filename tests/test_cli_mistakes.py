@@ -49,6 +49,7 @@ def test_a_simple_mistake_does_not_wait_for_tensorflow(arguments, told, tmp_path
 MISTAKES = {
     "no such command": (["trian"], ["No such command 'trian'"]),
     "no workdir": (["train", EXPERIMENT], ["--workdir"]),
+    "an empty workdir": (["train", EXPERIMENT, "--workdir", ""], ["received ''"]),
     "no file": (
         ["train", "absent.yaml", "--workdir", "{out}"],
         ["absent.yaml: no such file or experiment", "`aa-keras list`"],

@@ -196,6 +196,11 @@ def test_a_mistake_is_reported_as_a_single_line(write, change, expected):
         ("train.epochs", "--set: received 'train.epochs'; allowed: KEY=VALUE"),
         ("train.epochs.first=2", "'epochs' holds a value, not keys"),
         ("train.epochs=[", "--set: train.epochs: received '[', not valid YAML"),
+        (
+            "train.schedule={name: step, epochs: [3, 1]}",
+            "received [3, 1]; allowed: ascending epochs, at least one",
+        ),
+        ("train.schedule={name: step, epochs: []}", "allowed: ascending epochs"),
     ],
 )
 def test_a_mistake_in_an_override_is_reported_as_a_single_line(

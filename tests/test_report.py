@@ -201,6 +201,16 @@ def test_seeds_are_one_row_beside_that_of_the_baseline(finished, results):
     ]
     assert [group.difference for group in comparison.group(others)] == [None, None]
     assert augmented.curves == 4 * [[0.3, 0.5]]
+    # Seeds are compared on a split that all of them have.
+    some = [run | {"metrics": {**measured, **run["metrics"]}} for run in collected]
+    some[0] = some[0] | {"metrics": measured}
+    assert [(g.split, len(g.scores)) for g in comparison.group(some)] == [
+        ("validation", 4),
+        ("test", 3),
+    ]
+    some[0] = some[0] | {"metrics": {"train": {"accuracy": 0.7}}}
+    with pytest.raises(ValueError, match=r"cifar100_aa_.*different splits; allowed"):
+        comparison.group(some)
     first, second = report.groups_as_markdown([augmented, plain]).splitlines()[2:]
     interval = f"+3.00 [{100 * expected[1]:+.2f}, {100 * expected[2]:+.2f}], p {p:.2g}"
     assert first == (

@@ -199,13 +199,20 @@ class Step(Schedule):
     """Multiplies the rate by `factor` at each of `epochs`.
 
     Args:
-        epochs: list of float, when the rate drops.
+        epochs: list of float, when the rate drops, ascending.
         factor: float, by which it is multiplied.
     """
 
     name: Literal["step"]
     epochs: list[PositiveFloat]
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+    @pydantic.field_validator("epochs")
+    @classmethod
+    def _ascending(cls, epochs):
+        if not epochs or epochs != sorted(set(epochs)):
+            raise refusal("ascending epochs, at least one")
+        return epochs
 
 
 class Exponential(Schedule):

@@ -2,6 +2,9 @@
 
 import tensorflow as tf
 
+# The only palette of a BMP of which TensorFlow's decoder returns the right colors.
+GRAY_PALETTE = b"".join(bytes((level, level, level, 0)) for level in range(256))
+
 
 def decode(encoded, channels, window=None) -> tf.Tensor:
     """Decodes a JPEG, a PNG, a BMP or the first frame of a GIF to uint8 pixels.
@@ -10,6 +13,11 @@ def decode(encoded, channels, window=None) -> tf.Tensor:
     decode, of a JPEG the only one that is decompressed. Defaults to the whole picture.
     """
     if window is None:
+        encoded = tf.cond(
+            tf.strings.substr(encoded, 0, 2) == b"BM",
+            lambda: _without_palette(encoded),
+            lambda: tf.identity(encoded),
+        )
         image = tf.io.decode_image(encoded, channels, expand_animations=False)
     else:
         image = tf.cond(
@@ -18,6 +26,16 @@ def decode(encoded, channels, window=None) -> tf.Tensor:
             lambda: crop(decode(encoded, channels), window),
         )
     return tf.ensure_shape(image, (None, None, channels))
+
+
+def _without_palette(encoded):
+    """Returns a BMP, or fails where TensorFlow would take its indices for colors."""
+    header = tf.io.decode_raw(tf.strings.substr(encoded, 14, 4), tf.int32)[0]
+    bits = tf.io.decode_raw(tf.strings.substr(encoded, 28, 2), tf.uint16)[0]
+    palette = tf.strings.substr(encoded, 14 + header, len(GRAY_PALETTE))
+    is_right = tf.logical_or(bits > 8, palette == GRAY_PALETTE)
+    with tf.control_dependencies([tf.debugging.Assert(is_right, ["a BMP's palette"])]):
+        return tf.identity(encoded)
 
 
 def crop(image, window) -> tf.Tensor:

@@ -57,7 +57,7 @@ def find(data_dir) -> Tree:
 
     Without folders for the splits, every fifth picture of a class is in the test split.
     With a folder `validation` but none `test`, it is the test split, as in ImageNet.
-    Names that begin with a dot are skipped.
+    Names that begin with a dot are skipped. Each class has a picture in train.
     """
     if data_dir is None or not Path(data_dir).is_dir():
         raise ValueError(
@@ -86,6 +86,18 @@ def find(data_dir) -> Tree:
             "train": (paths[~test], labels[~test]),
             "test": (paths[test], labels[test]),
         }
+    trained = set(np.unique(splits["train"][1]))
+    for label, name in enumerate(class_names):
+        if label not in trained:
+            raise ValueError(
+                f"data.data_dir: {folders.get('train', root)} contains no picture of "
+                f"{name!r}; allowed: one at least for each class"
+            )
+    if not len(splits["test"][0]):
+        raise ValueError(
+            f"data.data_dir: {root} has no class of five pictures, where every fifth "
+            "is a test picture; allowed: more pictures, or folders train and test"
+        )
     return Tree(class_names, splits)
 
 

@@ -24,9 +24,9 @@ class Group(NamedTuple):
     """The runs of one experiment file, which differ in the seed.
 
     `scores` are the top-1 accuracies on `split`: the test split, or else the last one
-    that was measured. `difference` is that to `baseline`, `None` without one. `curves`
-    has a list of accuracies, one for each epoch, for each run. `mechanism` is a key of
-    `visualization.style.MECHANISMS`.
+    on which all runs were measured. `difference` is that to `baseline`, `None` without
+    one. `curves` has a list of accuracies, one for each epoch, for each run.
+    `mechanism` is a key of `visualization.style.MECHANISMS`.
     """
 
     name: str
@@ -56,6 +56,9 @@ def group(runs: Iterable[Mapping[str, Any]]) -> list[Group]:
 
     `runs` are those of `collection.load_results`. An experiment is compared with its
     baseline where both were measured on the same split.
+
+    Raises:
+        ValueError: if the runs of an experiment have no split in common.
     """
     found: dict[str, list[Mapping[str, Any]]] = {}
     for run in runs:
@@ -73,7 +76,17 @@ def _with_difference(one, baseline):
 
 def _group(runs):
     first = runs[0]
-    split = "test" if "test" in first["metrics"] else list(first["metrics"])[-1]
+    shared = [
+        split
+        for split in first["metrics"]
+        if all(split in run["metrics"] for run in runs)
+    ]
+    if not shared:
+        raise ValueError(
+            f"{first['name']}: its runs were measured on different splits; allowed: "
+            "one split for all, as of `aa-keras evaluate RUN --split SPLIT`"
+        )
+    split = "test" if "test" in shared else shared[-1]
     histories = [run.get("history", {}) for run in runs]
     return Group(
         name=first["name"],

@@ -48,12 +48,13 @@ def build_schedule(
             warmup_steps=warmup_steps,
         )
     if schedule["name"] == "step":
-        boundaries = [steps(epoch) for epoch in schedule["epochs"]]
+        # Keras lowers the rate after a boundary; it belongs to the epoch's first step.
+        boundaries = [steps(epoch) - 1 for epoch in schedule["epochs"]]
         factors = [schedule["factor"] ** n for n in range(len(boundaries) + 1)]
         rates = [learning_rate * factor for factor in factors]
         after = schedules.PiecewiseConstantDecay(boundaries, rates)
     elif schedule["name"] == "exponential":
-        every, factor = steps(schedule["every_epochs"]), schedule["factor"]
+        every, factor = max(1, steps(schedule["every_epochs"])), schedule["factor"]
         final = schedule["final_learning_rate_per_256"]
         if final is not None:
             drops = max(1, (steps(epochs) - 1) // every)  # before the last step

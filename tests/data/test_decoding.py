@@ -38,6 +38,25 @@ def test_decode_grey():
     )
 
 
+@pytest.mark.parametrize("picture_format", ["PNG", "BMP"])
+def test_colors_of_a_palette_are_right_or_refused(picture_format):
+    """TensorFlow's decoder returns the indices of a BMP."""
+    stream = io.BytesIO()
+    red = PIL.Image.new("RGB", (4, 4), (255, 0, 0))
+    red.quantize().save(stream, picture_format)
+    nothing = tf.zeros((0, 0, 3), tf.uint8)
+    files = tf.data.Dataset.from_tensors(stream.getvalue())
+    images = files.map(
+        lambda file: decoding.attempt(lambda e: decoding.decode(e, 3), file, nothing)
+    )
+    (image,) = images.as_numpy_iterator()
+    expected = np.asarray(red) if picture_format == "PNG" else nothing
+    np.testing.assert_array_equal(image, expected)
+    gray, expected = picture(picture_format, channels=1)  # in a BMP a palette as well
+    image = decoding.decode(tf.constant(gray), 3)
+    np.testing.assert_array_equal(image, np.stack([expected] * 3, axis=-1))
+
+
 @pytest.mark.parametrize("picture_format", ["JPEG", "PNG"])
 def test_a_window_is_that_part_of_the_picture(picture_format):
     encoded, expected = picture(picture_format)

@@ -68,6 +68,14 @@ def test_no_folders_to_read(with_splits, change, message):
         data.open_source("image_folder", path and str(path))
 
 
+def test_a_class_or_a_split_without_pictures(with_splits):
+    (with_splits / "train" / "cow").mkdir()
+    with pytest.raises(ValueError, match=r"train contains no picture of 'cow'; allow"):
+        data.open_source("image_folder", str(with_splits))
+    with pytest.raises(ValueError, match=r"no class of five pictures.*; allowed: more"):
+        data.open_source("image_folder", str(with_splits / "validation"))
+
+
 def test_a_class_that_train_lacks(with_splits):
     save(with_splits / "validation" / "cow" / "0.png", 0)
     with pytest.raises(ValueError, match="has the class 'cow'; allowed"):

@@ -151,11 +151,12 @@ def test_a_restart_keeps_what_was_there(tmp_path):
         with workdir.lock():
             workdir.config.write_text(f"run {number}")
             workdir.checkpoints.mkdir()
+            (tmp_path / "run" / "thesis.tex").touch()  # is not the run's
             earlier = workdir.set_aside()
             assert workdir.set_aside() is None
         assert (earlier / "config.yaml").read_text() == f"run {number}"
         assert (earlier / "checkpoints").is_dir()
         left = {path.name for path in workdir.path.iterdir()}
-        assert left == {".lock", "earlier", "earlier_2"} - (
+        assert left == {".lock", "thesis.tex", "earlier", "earlier_2"} - (
             {"earlier_2"} if number == 1 else set()
         )

@@ -25,7 +25,7 @@ CASES = {
     "step": (
         {"name": "step", "epochs": [3, 6], "factor": 0.1, "warmup_epochs": 1},
         # epochs count from the start of the run, not from the end of the warm-up
-        {0: 0.0, 50: 0.4, 100: 0.8, 300: 0.8, 301: 0.08, 600: 0.08, 601: 0.008},
+        {0: 0.0, 50: 0.4, 100: 0.8, 299: 0.8, 300: 0.08, 599: 0.08, 600: 0.008},
     ),
     "exponential": (
         {
@@ -48,6 +48,16 @@ CASES = {
         },
         # four drops to 0.1024, each by (0.0256 / 0.2) ** (1 / 4) = 0.5981395
         {239: 0.8, 240: 0.4785116, 959: 0.1711975, 960: 0.1024, 999: 0.1024},
+    ),
+    "exponential within a step": (
+        {
+            "name": "exponential",
+            "factor": 0.5,
+            "final_learning_rate_per_256": None,
+            "every_epochs": 0.001,
+            "warmup_epochs": 0,
+        },
+        {0: 0.8, 1: 0.4, 2: 0.2},
     ),
 }
 
