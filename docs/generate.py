@@ -89,7 +89,8 @@ positions; `attention_downsampling=2` divides them by 16.
 Take more heads where a pixel should look at several places, at least 16 key channels
 for each head where the map is large, and more value channels where attention should
 carry more of the output. The paper takes a fifth of the filters as key channels, at
-least 20 for each of 8 heads, and a tenth as value channels.
+least 20 for each of 8 heads, and a tenth as value channels, both rounded down to a
+multiple of the heads.
 
 | filters | heads | key depth | value depth | map of 8 x 8 | 16 x 16 | 32 x 32 |
 |---|---|---|---|---|---|---|

@@ -14,6 +14,7 @@ inside of the container here:
 
 import argparse
 import base64
+import http.client
 import json
 import sys
 import urllib.error
@@ -27,6 +28,14 @@ SECONDS = 30
 
 class RequestError(RuntimeError):
     """The server could not be asked, or refused the question."""
+
+
+def reason(error):
+    """The words of the server, or the status of one that speaks no JSON."""
+    try:
+        return json.load(error)["error"]
+    except (ValueError, TypeError, KeyError):
+        return str(error)
 
 
 def ask_rest(url, pictures, model="aa_keras"):
@@ -57,8 +66,8 @@ def ask_rest(url, pictures, model="aa_keras"):
         with urllib.request.urlopen(request, timeout=SECONDS) as response:
             answer = json.load(response)
     except urllib.error.HTTPError as error:
-        raise RequestError(json.load(error)["error"]) from None
-    except OSError as error:
+        raise RequestError(reason(error)) from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
         raise RequestError(f"{url}: {error}") from None
     return [
         (

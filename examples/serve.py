@@ -17,7 +17,10 @@ parser.add_argument("--model", default="aa_keras", help="its name in the path")
 parser.add_argument("--port", type=int, default=8501)
 parser.add_argument("--most-bytes", type=int, default=32 * 2**20, help="of a request")
 options = parser.parse_args()
-newest = max(options.out.glob("[0-9]*"), key=lambda path: int(path.name))
+versions = [path for path in options.out.glob("*") if path.name.isdigit()]
+if not versions:
+    parser.error(f"{options.out}: no version; allowed: the OUT of `aa-keras export`")
+newest = max(versions, key=lambda path: int(path.name))
 served = tf.saved_model.load(str(newest))
 state = {"model_version_status": [{"version": newest.name, "state": "AVAILABLE"}]}
 one_at_a_time = anyio.CapacityLimiter(1)  # TensorFlow uses all cores for each request
@@ -44,7 +47,8 @@ async def predict(request):
     try:
         text = await anyio.to_thread.run_sync(answer, body, limiter=one_at_a_time)
     except Exception as error:  # whatever the request contains
-        raise exceptions.HTTPException(400, repr(error)) from None
+        reason = f"{type(error).__name__}: {error}"  # TensorFlow's have an empty repr
+        raise exceptions.HTTPException(400, reason) from None
     return responses.Response(text, media_type="application/json")
 
 

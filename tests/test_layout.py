@@ -21,7 +21,7 @@ ARROWS = {
     "visualization": {"layers"},
     "models": {"docstrings", "keras_internals", "layers", "options"},
     "config": {"docstrings", "models", "options"},
-    "tasks": {"data", "layers", "models"},
+    "tasks": {"data", "layers", "models", "options"},
     "workdir": {"config", "layers", "options", "tasks", "whole_writes"},
     "finished_runs": {"config", "models", "tasks", "workdir"},
     "sweep": {"config", "workdir"},

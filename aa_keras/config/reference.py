@@ -153,11 +153,13 @@ def _default(field):
 
 
 def _meaning(text):
-    """The text without the type in Python, which stands in front of it."""
+    """The text without the type in Python in front of it, values as YAML has them."""
     word = (
         r"(?:int|float|string|bool|mapping|(?:list|sequence) of (?:int|float|string))"
     )
     text = re.sub(rf"^{word}, ", "", text)
+    for word, in_yaml in (("None", "null"), ("True", "true"), ("False", "false")):
+        text = text.replace(f"`{word}`", f"`{in_yaml}`")
     return text[:1].upper() + text[1:]
 
 

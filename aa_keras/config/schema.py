@@ -325,11 +325,12 @@ class Experiment(Section):
     """One run: the network, its data and its training. Plain data, frozen.
 
     Args:
-        name: string, the name of the run and of its result. Defaults to the file's.
+        name: string, the name of the run and of its result. A
+            file that gives none has its own name.
         smoke: bool, a short trial whose numbers mean nothing: `--smoke` sets it.
         import: list of string, modules that register networks or data sets. They are
             looked for where Python does, and in `import_from`.
-        import_from: string, the folder of those modules. Defaults to the file's.
+        import_from: string, the folder of those modules. Defaults to that of the file.
         baseline: string, the experiment that a report compares this one with.
         paper: the rows of the paper that this run reproduces.
         model: the network.

@@ -16,7 +16,9 @@ from aa_keras.keras_internals import SeededLayer
 def rand_augment(strength) -> Callable:
     """Builds a function of images in 0..255 and a seed: `keras.layers.RandAugment`.
 
-    All images of a batch get the same two changes, at most by `strength` in 0..1.
+    All images of a batch get the same two changes. Keras draws each between nothing
+    and `strength` in 0..1, in one direction: images shift down and right and get
+    brighter. Posterization and solarization are strong at any strength.
 
     Reference:
         - Cubuk et al., "RandAugment", 2019.

@@ -6,7 +6,9 @@ on the service definition of TensorFlow Serving.
 
 import concurrent.futures
 import contextlib
+import http.server
 import importlib.util
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -91,3 +93,14 @@ def test_client(protocol, client, run, digits, encode, request, tmp_path, capsys
     nobody = {"grpc": "127.0.0.1:1", "rest": "http://127.0.0.1:1"}[protocol]
     with pytest.raises(SystemExit, match=r"client\.py: error: "):
         client.main([*paths, f"--{protocol}", nobody])
+
+
+def test_a_server_that_speaks_no_json(client, tmp_path):
+    (tmp_path / "0.png").write_bytes(b"")
+    handler = http.server.SimpleHTTPRequestHandler  # answers with a page in HTML
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}"
+        with pytest.raises(SystemExit, match=r"client\.py: error: HTTP Error 501"):
+            client.main([str(tmp_path / "0.png"), "--rest", url])
+        server.shutdown()

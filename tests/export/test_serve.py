@@ -69,6 +69,7 @@ def test_health(address, exported):
         ({"signature_name": "none", "instances": []}, "none"),
         ({"inputs": []}, "instances"),
         ({"instances": [[[[300]]]]}, "300"),
+        ({"instances": []}, "InvalidArgumentError: "),
         ({"instances": [[[1]], [2]]}, "shape"),
         ({"signature_name": "serve_image_bytes", "instances": [3]}, "TypeError"),
     ],
