@@ -12,7 +12,7 @@ def find_run(path, folder=None) -> "WorkDir | ShippedRun":
 
     Args:
         path: path of a work directory, or the name of shipped weights, as in
-            `"cifar100/aa_resnet_14"`. A folder that exists is a work directory.
+            `"cifar100/aa_resnet_8"`. A folder that exists is a work directory.
         folder: path of the folder of shipped weights. Defaults to that of the package.
 
     Raises:

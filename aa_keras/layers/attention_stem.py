@@ -67,7 +67,7 @@ class AttentionStem2D(FeatureMapLayer):
         super().__init__(**kwargs)
         self.window = validation.positive_int("window", window)
         self.num_heads = validation.positive_int("num_heads", num_heads)
-        self.filters = validation.head_depth("filters", filters, 2 * self.num_heads)
+        self.filters = validation.head_depth("filters", filters, self.num_heads, 2)
         self.mixtures = validation.positive_int("mixtures", mixtures)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.qkv = build_sublayer(

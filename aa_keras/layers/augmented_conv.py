@@ -65,6 +65,11 @@ class AugmentedConv(keras.layers.Layer):
             raise ValueError(
                 "strided: received 'pool' with padding='valid'; allowed: 'sample'"
             )
+        if attention_downsampling != 1 and padding == "valid" and max(self.strides) > 1:
+            raise ValueError(
+                f"attention_downsampling: received {attention_downsampling} with "
+                f"padding='valid' and strides={self.strides}; allowed: 1"
+            )
         lost = [0] * self.rank
         if self.padding == "valid":
             pairs = zip(self.kernel_size, self.dilation_rate, strict=True)
@@ -178,13 +183,11 @@ class AugmentedConv(keras.layers.Layer):
         output = keras.KerasTensor(
             self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
         )
-        if not return_attention_scores:
-            return output
         attended = keras.KerasTensor(self.attention_shape(inputs.shape))
         _, scores = self.attention.compute_output_spec(
             attended, return_attention_scores=True
         )
-        return output, scores
+        return (output, scores) if return_attention_scores else output
 
     def get_config(self):
         # The rest of the arguments are the attention's.
@@ -237,7 +240,8 @@ class AugmentedConv2D(AugmentedConv):
             `"coordconv"` (coordinates as two more input channels). Defaults to
             `"relative"`.
         attention_downsampling: 1, or 2 to attend at half resolution: average pooling
-            before, linear interpolation after. Defaults to `1`.
+            before, linear interpolation after. Not with `"valid"` padding and strides
+            above 1. Defaults to `1`.
         strided: string, how queries, keys and values follow `strides`: `"sample"`
             takes every strides-th position, as a 1x1 convolution with strides does;
             `"pool"` averages windows centred where the outputs of the convolution

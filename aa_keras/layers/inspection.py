@@ -2,6 +2,7 @@
 
 import contextlib
 import fnmatch
+import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -61,11 +62,17 @@ def _search(parent, path, found, seen):
         seen.add(id(layer))
         inner = (*path, layer.name)
         if isinstance(layer, AugmentedConv):
-            found["/".join(inner)] = layer.attention
+            found[_unused("/".join(inner), found)] = layer.attention
         elif isinstance(layer, AttentionLayer):
-            found["/".join(inner)] = layer
+            found[_unused("/".join(inner), found)] = layer
         else:
             _search(layer, inner, found, seen)
+
+
+def _unused(path, found):
+    """The path, with a number where two layers of a subclassed model share it."""
+    others = (f"{path}_{number}" for number in itertools.count(1))
+    return next(name for name in itertools.chain((path,), others) if name not in found)
 
 
 def record_projections(

@@ -15,7 +15,12 @@ from aa_keras.layers.attention.implementations import (
 )
 from aa_keras.layers.attention.listing import combine_heads, split_heads
 from aa_keras.layers.attention.position_encodings import ENCODINGS, POSITION_ENCODINGS
-from aa_keras.layers.attention.resampling import fit_table, pool, undo_halving
+from aa_keras.layers.attention.resampling import (
+    check_length,
+    fit_table,
+    pool,
+    undo_halving,
+)
 from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
 from aa_keras.layers.weight_options import (
@@ -225,7 +230,8 @@ class SelfAttention(keras.layers.Layer):
         """Fits relative tables of another size as a call with that size would."""
         store = {index: store[index] for index in store.keys()}  # noqa: SIM118
         for index, weight in enumerate(self.weights):  # its own come first
-            if not any(weight is table for table in self._tables):
+            is_table = any(weight is table for table in self._tables)
+            if not is_table or str(index) not in store:  # Keras names what is missing
                 continue
             loaded = ops.convert_to_tensor(store[str(index)], dtype=weight.dtype)
             if weight.shape[0] > loaded.shape[0] and self.on_larger_input == "raise":
@@ -279,10 +285,12 @@ class SelfAttention(keras.layers.Layer):
         output = keras.KerasTensor(
             self.compute_output_shape(inputs.shape), dtype=self.compute_dtype
         )
-        if not return_attention_scores:
-            return output
         batch, *size, _ = channels_last(inputs.shape, self.data_format, self.rank)
         size = self._attended_size(size)
+        for table, length in zip(self._tables, size, strict=False):  # or no tables
+            check_length(table, length, self.on_larger_input)
+        if not return_attention_scores:
+            return output
         length = None if None in size else math.prod(size)
         scores = (batch, self.num_heads, length, length)
         return output, keras.KerasTensor(scores, dtype=self.compute_dtype)

@@ -94,7 +94,7 @@ class StandAloneAttention2D(keras.layers.Layer):
         options = take_weight_options(kwargs)
         super().__init__(**kwargs)
         self.num_heads = validation.positive_int("num_heads", num_heads)
-        self.filters = validation.head_depth("filters", filters, 2 * self.num_heads)
+        self.filters = validation.head_depth("filters", filters, self.num_heads, 2)
         self.kernel_size = validation.int_tuple("kernel_size", kernel_size, 2)
         self.strides = validation.int_tuple("strides", strides, 2)
         self.data_format = validation.data_format(data_format)

@@ -43,15 +43,17 @@ def optional_size(name, value, rank):
     return None if value is None else int_tuple(name, value, rank)
 
 
-def head_depth(name, depth, num_heads):
-    """Returns `depth`, or raises if `num_heads` does not divide it."""
+def head_depth(name, depth, num_heads, parts=1):
+    """Returns `depth`, or raises if it is not divisible by `parts * num_heads`."""
     depth = positive_int(name, depth)
-    if depth % num_heads:
-        below = depth // num_heads * num_heads
-        above = below + num_heads
+    divisor = parts * num_heads
+    if depth % divisor:
+        below = depth // divisor * divisor
+        above = below + divisor
         nearest = f"are {below} and {above}" if below else f"is {above}"
+        heads = "num_heads" if parts == 1 else f"{parts} * num_heads"
         raise ValueError(
-            f"{name}={depth} is not divisible by num_heads={num_heads}; "
+            f"{name}={depth} is not divisible by {heads}={divisor}; "
             f"the nearest {nearest}"
         )
     return depth

@@ -28,7 +28,7 @@ def preprocess_input(x: Any, data: str = "cifar100") -> Any:
 
     Example:
 
-    >>> network = models.AAResNet14(weights="cifar100")
+    >>> network = models.AAResNet8(weights="cifar100")
     >>> scores = network(models.preprocess_input(pictures))
     >>> models.decode_predictions(scores, top=3)
     """

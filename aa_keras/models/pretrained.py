@@ -86,7 +86,7 @@ class Entry(Section):
 
 
 def read_index(folder=None) -> dict[str, Entry]:
-    """Returns the entries of an index by name, as in `"cifar100/aa_resnet_14"`.
+    """Returns the entries of an index by name, as in `"cifar100/aa_resnet_8"`.
 
     Args:
         folder: path of the folder. Defaults to that of this package.
@@ -116,7 +116,7 @@ def list_weights(folder=None) -> dict[str, dict[str, Any]]:
         folder: path of a folder of weights. Defaults to that of this package.
 
     Returns:
-        A dictionary from the name of weights, as in `"cifar100/aa_resnet_14"`, to a
+        A dictionary from the name of weights, as in `"cifar100/aa_resnet_8"`, to a
         dictionary with `accuracy` on `split`, `parameters`, `recipe` (the experiment),
         `epochs`, `seed` and the `accuracies` of all seeds, `licence`, `revision`,
         `format` (its version), `file`, `sha256`, `data` and `input_shape`.
@@ -142,7 +142,7 @@ def find(weights, network=None, folder=None) -> tuple[str, Entry]:
 
     Args:
         weights: string, a name, or the name of a data set with `network`.
-        network: string, the name of the network, such as `"aa_resnet_14"`. Defaults to
+        network: string, the name of the network, such as `"aa_resnet_8"`. Defaults to
             `None`, a whole name in `weights`.
         folder: path, as of `read_index`.
 
@@ -255,10 +255,11 @@ def assign(source, target, name) -> None:
         ours = [tuple(weight.shape) for weight in targets[layer.name].weights]
         theirs = [tuple(weight.shape) for weight in layer.weights]
         if ours != theirs:
-            shape = tuple(target.inputs[0].shape[1:])
+            shape, trained = (tuple(m.inputs[0].shape[1:]) for m in (target, source))
+            is_other = shape != trained
+            given = f"input_shape: received {shape}" if is_other else "max_size: larger"
             raise ValueError(
-                f"input_shape: received {shape}; allowed with {name}: "
-                f"{tuple(source.inputs[0].shape[1:])}, as it was trained; "
+                f"{given}; allowed with {name}: {trained}, as it was trained; "
                 "aa_keras.layers.resize_relative_embeddings then takes another size"
             )
         targets[layer.name].set_weights(layer.get_weights())

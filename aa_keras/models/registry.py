@@ -30,7 +30,7 @@ def build(
     Args:
         name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
         weights: the path of a weights file, or the name of weights that come with the
-            package, as in `"cifar100/aa_resnet_14"`. The network is then the trained
+            package, as in `"cifar100/aa_resnet_8"`. The network is then the trained
             one: options that are not given are its own, and others are refused. See
             `list_weights`. Defaults to `None`, random weights.
         **options: the options of the family in `aa_keras.models.spec`, and what
@@ -87,7 +87,7 @@ def build_network(
         options: mapping, what the caller chose.
         weights: as of `build`; with `network` the name of a data set.
         defaults: mapping, what the caller did not choose, and shipped weights replace.
-        network: string, the name of the network, such as `"aa_resnet_14"`.
+        network: string, the name of the network, such as `"aa_resnet_8"`.
         folder: path of the folder of shipped weights. Defaults to that of the package.
     """
     builder = _REGISTERED.get(family)

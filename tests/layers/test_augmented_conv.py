@@ -52,7 +52,8 @@ def test_1d_equals_the_reference(position_encoding, implementation):
     arguments = {"position_encoding": position_encoding, "strides": 2}
     compare(arguments, (13,), implementation)
     arguments["attention_downsampling"] = 2
-    compare(arguments | {"padding": "valid"}, (13,), implementation)
+    compare(arguments, (13,), implementation)
+    compare(arguments | {"padding": "valid", "strides": 1}, (13,), implementation)
 
 
 def arguments_and_size():
@@ -86,6 +87,8 @@ def arguments_and_size():
     def merge(parts):
         heads, spacing, rest, extra, size = parts
         filters = heads["value_depth"] + extra
+        if rest["padding"] == "valid" and max(spacing.get("strides", (1,))) > 1:
+            rest = rest | {"attention_downsampling": 1}
         return heads | spacing | rest | {"filters": filters}, size
 
     return st.tuples(heads, spacing, rest, extra, size).map(merge)
@@ -140,6 +143,13 @@ def test_invalid_argument_is_named(invalid):
     with pytest.raises(ValueError, match=name) as error:
         AugmentedConv2D(**(DEFAULTS | {name: value}))
     assert "\n" not in str(error.value)
+
+
+def test_half_resolution_would_miss_the_outputs_of_a_valid_strided_convolution():
+    arguments = {"padding": "valid", "strides": 2, "attention_downsampling": 2}
+    message = r"received 2 with padding='valid' and strides=\(2, 2\); allowed: 1"
+    with pytest.raises(ValueError, match=message):
+        AugmentedConv2D(**(DEFAULTS | arguments))
 
 
 def test_the_error_for_depths_says_what_is_near():

@@ -63,6 +63,8 @@ def test_a_larger_input_raises(implementation):
     layer.build((None, 5, 7, 4))
     with pytest.raises(ValueError, match="on_larger_input='resize'"):
         layer(draw((1, 5, 8, 4)))
+    with pytest.raises(ValueError, match="on_larger_input='resize'"):  # in a graph too
+        keras.Sequential([keras.Input((5, 8, 4)), layer])
     program = tf.function(layer, input_signature=[tf.TensorSpec([None] * 3 + [4])])
     program(draw((1, 5, 7, 4)))
     with pytest.raises(tf.errors.InvalidArgumentError):
@@ -247,6 +249,10 @@ def test_weights_file_of_another_size(tmp_path):
     model.save_weights(path)
     with pytest.raises(ValueError, match="resize_relative_embeddings"):
         build_model((20, 16)).load_weights(path)
+    without = tmp_path / "without.weights.h5"
+    build_model((14, 10), position_encoding="none").save_weights(without)
+    with pytest.raises(ValueError, match="expected 2 variables"):
+        build_model((14, 10)).load_weights(without)
     larger = build_model((20, 16), on_larger_input="resize")
     larger.load_weights(path)
     expected = resize_relative_embeddings(model, (20, 16))

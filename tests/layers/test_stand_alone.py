@@ -189,7 +189,10 @@ def test_counts():
     ("options", "message"),
     [
         ({"filters": 10, "num_heads": 5, "kernel_size": 0}, "kernel_size"),
-        ({"filters": 9, "num_heads": 3}, "filters=9 is not divisible by"),
+        (
+            {"filters": 9, "num_heads": 3},
+            r"filters=9 is not divisible by 2 \* num_heads=6; the nearest are 6 and 12",
+        ),
         ({"filters": 8, "num_heads": 2, "implementation": "fused"}, "implementation"),
         ({"filters": 8, "num_heads": 2, "strides": -1}, "strides"),
     ],

@@ -148,6 +148,7 @@ def test_another_end_and_another_beginning(published, trained, inputs):
             r"input_shape: received \(12, 12, 1\); allowed with .*: \(8, 8, 1\)",
         ),
         ({"input_shape": (8, 8, 3)}, r"input_shape: received \(8, 8, 3\)"),
+        ({"max_size": (9, 9)}, r"max_size: larger; allowed with .*: \(8, 8, 1\)"),
         (
             {"weights": "imagenet"},
             "weights: received 'imagenet'; allowed for aa_resnet_8: None, 'digits', or "

@@ -119,6 +119,13 @@ class Subclassed(keras.Model):
         return self.own(self.backbone(x))
 
 
+class Two(keras.Model):
+    def __init__(self):
+        super().__init__()
+        # Keras lets two layers share a path.
+        self.first, self.second = augmented("own"), augmented("own")
+
+
 def test_subclassed_models_and_attention_alone():
     inputs = keras.Input((*SIZE, 9))
     attention = SelfAttention2D(9, 6, num_heads=3, name="inside")
@@ -134,6 +141,10 @@ def test_subclassed_models_and_attention_alone():
         expected = layer_scores(layer, entering, PIXELS)
         np.testing.assert_allclose(scores[name], expected, atol=2e-6)
     assert list(attention_layers(model)) == ["inside", "own"]
+    two = Two()
+    found = attention_layers(two)
+    assert list(found) == ["own", "own_1"]
+    assert found["own_1"] is two.second.attention
     theirs = keras.layers.MultiHeadAttention(2, 4)
     assert attention_layers(keras.Model(inputs, theirs(inputs, inputs))) == {}
     model.own.call = lambda x, mask=None: x

@@ -34,12 +34,7 @@ def fit_table(table, length, on_larger="raise"):
     known = isinstance(length, int)
     if known and length == built:
         return table
-    if known and length > built and on_larger == "raise":
-        raise ValueError(
-            f"the attended axis has length {length}, its relative embeddings are built "
-            f"for at most {built}: give max_size when the layer is made, or "
-            "on_larger_input='resize'"
-        )
+    check_length(table, length, on_larger)
     if on_larger == "raise" or (known and length < built):
         return ops.slice(table, (built - length, 0), (2 * length - 1, depth))
     dtype = wide_float(table.dtype)
@@ -50,6 +45,17 @@ def fit_table(table, length, on_larger="raise"):
     matrix = interpolation_matrix(distances * scale + (built - 1), num_rows)
     table = ops.convert_to_tensor(table)
     return ops.cast(matrix, table.dtype) @ table
+
+
+def check_length(table, length, on_larger="raise"):
+    """Raises the ValueError of `fit_table`; a length of None is not known yet."""
+    built = (table.shape[0] + 1) // 2
+    if isinstance(length, int) and length > built and on_larger == "raise":
+        raise ValueError(
+            f"the attended axis has length {length}, its relative embeddings are built "
+            f"for at most {built}: give max_size when the layer is made, or "
+            "on_larger_input='resize'"
+        )
 
 
 def pool(x, strides, mask=None, windows=None):
