@@ -58,6 +58,44 @@ def run_through_graph(model, inputs, call):
     return graph._run_through_graph(inputs, operation_fn=call)
 
 
+@contextlib.contextmanager
+def uncompiled(model) -> Iterator[None]:
+    """Lets `clone_model` clone a compiled model without compiling the clone.
+
+    It compiles from serialized functions, which the user's own need not survive, and
+    before the caller can freeze layers.
+    """
+    before, model.compiled = model.compiled, False
+    try:
+        yield
+    finally:
+        model.compiled = before
+
+
+def compile_arguments(model) -> dict | None:
+    """Returns what a model was compiled with; None if it was not.
+
+    `get_compile_config` is public, but serializes functions.
+    """
+    return dict(model._compile_config.config) if model.compiled else None
+
+
+def copy_lambda(layer):
+    """Returns a `Lambda` layer of the same function.
+
+    `from_config` makes it from byte code, which drops the globals it uses.
+    """
+    return keras.layers.Lambda(
+        layer.function,
+        output_shape=layer._output_shape,
+        mask=layer.mask,
+        arguments=layer.arguments,
+        name=layer.name,
+        dtype=layer.dtype_policy,
+        trainable=layer.trainable,
+    )
+
+
 def skip_symbolic_build(model) -> None:
     """Stops `fit` from building a compiled model by itself.
 

@@ -1,13 +1,18 @@
 """A trained model at another input size, or as the start of an augmented one."""
 
+import numbers
+
 import keras
 from keras import ops
 
-from aa_keras.keras_internals import producers, sublayers
+from aa_keras.keras_internals import copy_lambda, producers, sublayers, uncompiled
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.inspection import whole_map_layers
 from aa_keras.layers.self_attention import SelfAttention
+
+# The tables that have a row for each distance on a map, not for one in a window.
+DISTANCES = {"relative_height", "relative_width", "relative_length"}
 
 
 def resize_relative_embeddings(model, input_size) -> keras.Model:
@@ -31,12 +36,17 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
     >>> model = keras.saving.load_model("trained_at_224.keras")
     >>> model = resize_relative_embeddings(model, (320, 320))
     """
-    if len(model.inputs) != 1:
-        raise ValueError(f"model must have one input; received {len(model.inputs)}")
-    (old,) = model.inputs
-    rank = len(old.shape) - 2
-    size = (input_size,) * rank if isinstance(input_size, int) else tuple(input_size)
-    if len(size) != rank or not all(isinstance(n, int) and n > 0 for n in size):
+    inputs = getattr(model, "inputs", ())  # those that are no graph have none
+    if len(inputs) != 1:
+        raise ValueError(
+            "model must be functional or Sequential, built, with one input; received "
+            f"{type(model).__name__} with {len(inputs)}"
+        )
+    (old,) = inputs
+    rank, is_int = len(old.shape) - 2, isinstance(input_size, numbers.Integral)
+    size = (input_size,) * rank if is_int else tuple(input_size)
+    is_whole = (isinstance(n, numbers.Integral) and n > 0 for n in size)
+    if len(size) != rank or not all(is_whole):
         raise ValueError(
             f"input_size must be {rank} positive integers; received {input_size!r}"
         )
@@ -53,6 +63,8 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
         shape = (old.shape[1], *size)
 
     def clone(layer):
+        if isinstance(layer, keras.layers.Lambda):
+            return copy_lambda(layer)
         config = layer.get_config()
         if isinstance(layer, kinds):
             config["max_size"] = None  # the input size is known
@@ -60,7 +72,8 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
 
     # The name of the input is part of the model's signature.
     inputs = keras.Input(shape, dtype=old.dtype, name=old.name)
-    resized = keras.models.clone_model(model, inputs, clone_function=clone)
+    with uncompiled(model):
+        resized = keras.models.clone_model(model, inputs, clone_function=clone)
     copy_weights(model, resized)
     return resized
 
@@ -110,7 +123,7 @@ def copy_weights(source, target, skip_mismatch=False) -> list[keras.Variable]:
                 f"shape {tuple(weight.shape)} for {name} of shape {tuple(value.shape)}"
             )
     for weight, value in copied:
-        weight.assign(value)
+        weight.assign(ops.copy(value))  # JAX deletes an array that a step was given
     for layer in sublayers(target, recursive=True):
         if isinstance(layer, keras.layers.Normalization):
             layer.finalize_state()  # it computes with constants made of its weights
@@ -173,7 +186,7 @@ def _same_weights(source, target):
     triples = []
     for old, new in zip(source.weights, target.weights, strict=True):
         value = old.value
-        if old.name.startswith("relative_") and old.name == new.name:
+        if old.name in DISTANCES and old.name == new.name:
             value = fit_table(value, (new.shape[0] + 1) // 2, on_larger="resize")
         triples.append((old.path, new, value))
     return triples

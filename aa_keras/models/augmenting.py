@@ -4,7 +4,13 @@ from collections.abc import Callable
 
 import keras
 
-from aa_keras.keras_internals import producer, sublayers
+from aa_keras.keras_internals import (
+    compile_arguments,
+    copy_lambda,
+    producer,
+    sublayers,
+    uncompiled,
+)
 from aa_keras.layers import AddedAttentionConv2D, AugmentedConv2D, copy_weights
 from aa_keras.layers.depths import attention_depths, default_depths
 from aa_keras.layers.validation import one_of
@@ -109,7 +115,8 @@ def augment(
                 inputs = keras.tree.map_structure(
                     lambda tensor: copy(producer(tensor)).output, layer.input
                 )
-            return keras.models.clone_model(layer, inputs, clone_function=copy)
+            with uncompiled(layer):
+                return keras.models.clone_model(layer, inputs, clone_function=copy)
         if id(layer) in chosen:
             return _augmented(layer, mode, num_heads, key_ratio, value_ratio, options)
         return _rebuilt(layer)
@@ -117,6 +124,7 @@ def augment(
     augmented = copy(model)
     copy_weights(model, augmented)
     _copy_flags(model, augmented)
+    _compile_alike(model, augmented)
     return augmented
 
 
@@ -157,10 +165,10 @@ def _depths(filters, num_heads, key_ratio, value_ratio):
 
 def _rebuilt(layer):
     """Returns a layer or operation with the configuration of another."""
-    # A function in a model that is already in memory is as safe as the model.
-    safety = {"safe_mode": False} if isinstance(layer, keras.layers.Lambda) else {}
     try:
-        return type(layer).from_config(layer.get_config(), **safety)
+        if isinstance(layer, keras.layers.Lambda):
+            return copy_lambda(layer)
+        return type(layer).from_config(layer.get_config())
     except Exception as error:  # its own code may raise anything
         reason = " ".join(str(error).split())[:300]
         raise ValueError(
@@ -173,6 +181,22 @@ def _copy_flags(old, new):
     """Freezes what was frozen. A flag sets those of all layers inside, so go down."""
     new.trainable = old.trainable
     inner = sublayers(old), sublayers(new)
-    if type(old) is type(new) and len(inner[0]) == len(inner[1]):
+    is_same = type(old) is type(new) or isinstance(old, GRAPHS)  # copies are plain
+    if is_same and len(inner[0]) == len(inner[1]):
         for pair in zip(*inner, strict=True):
             _copy_flags(*pair)
+
+
+def _compile_alike(old, new):
+    """Compiles a model as another one, with an optimizer and metrics of its own."""
+    arguments = compile_arguments(old)
+    if arguments is None:
+        return
+
+    def renewed(one):
+        has_state = isinstance(one, (keras.optimizers.Optimizer, keras.Metric))
+        return type(one).from_config(one.get_config()) if has_state else one
+
+    for key in ("optimizer", "metrics", "weighted_metrics"):
+        arguments[key] = keras.tree.map_structure(renewed, arguments[key])
+    new.compile(**arguments)

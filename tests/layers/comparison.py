@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 from keras import ops
 
-from aa_keras import counting
+from aa_keras import augment, counting
 from aa_keras.layers import (
     AugmentedConv1D,
     AugmentedConv2D,
     attention_layers,
     record_projections,
+    resize_relative_embeddings,
 )
 from aa_keras.layers.attention.listing import listing_attention
 from tests import reference
@@ -197,6 +198,50 @@ def compare_count():
     assert counts.gflops * 1e9 == pytest.approx(operations)
 
 
+class Encoder(keras.Model):
+    """A functional model by its own constructor; its lambdas use globals."""
+
+    def __init__(self):
+        image = keras.Input((6, 5, 3))
+        x = keras.layers.Conv2D(8, 3, padding="same", name="kept")(image)
+        x = keras.layers.BatchNormalization(name="norm")(x)
+        x = keras.layers.Lambda(lambda x: ops.relu(x))(x)
+        x = keras.layers.Lambda(rectify)(x)
+        x = keras.layers.Conv2D(8, 3, padding="same", name="augmented")(x)
+        super().__init__(image, keras.layers.GlobalAveragePooling2D()(x))
+
+
+def rectify(x):
+    return ops.relu(x)
+
+
+def absolute_error(true, predicted):
+    return ops.mean(ops.abs(true - predicted))
+
+
+def compare_augmented():
+    """The copy of a frozen, compiled model trains and leaves the model as it is."""
+    model = keras.Sequential([keras.Input((6, 5, 3)), Encoder(), keras.layers.Dense(2)])
+    for name in ("kept", "norm", "augmented"):
+        model.layers[0].get_layer(name).trainable = False
+    metric = keras.metrics.MeanSquaredError()
+    model.compile(keras.optimizers.SGD(0.1), absolute_error, metrics=[metric])
+    copy = augment(model, where="augmented", mode="add")
+    frozen = [layer.trainable for layer in copy.layers[0].layers]
+    assert frozen == [layer.trainable for layer in model.layers[0].layers]
+    assert len(copy.trainable_weights) == 2
+    x, y = draw((4, 6, 5, 3)), draw((4, 2), 1)
+    before = model.predict(x, verbose=0)
+    np.testing.assert_allclose(copy.predict(x, verbose=0), before, atol=1e-6)
+    history = copy.fit(x, y, verbose=0).history
+    assert set(history) == {"loss", "mean_squared_error"}
+    assert float(metric.result()) == 0  # the copy has one of its own
+    np.testing.assert_array_equal(model.predict(x, verbose=0), before)
+    assert np.abs(copy.predict(x, verbose=0) - before).max() > 1e-3
+    resized = resize_relative_embeddings(copy.layers[0], np.int64(9))
+    assert (resized.compiled, copy.compiled, model.compiled) == (False, True, True)
+
+
 if __name__ == "__main__":
     for case in CASES.values():
         for implementation in ("listing", "fused"):
@@ -209,6 +254,7 @@ if __name__ == "__main__":
         compare_fit(size)
     compare_recorded()
     compare_count()
+    compare_augmented()
     for equation in compared.EQUATIONS:
         equation(compared.image())
     if keras.backend.backend() == "jax":

@@ -9,6 +9,7 @@ from keras import ops
 from aa_keras.layers import (
     AugmentedConv1D,
     AugmentedConv2D,
+    StandAloneAttention2D,
     copy_weights,
     resize_relative_embeddings,
 )
@@ -235,6 +236,14 @@ def test_resize_of_a_branched_model_of_unknown_size():
     assert resized.layers[1].attention.relative_width.shape == (13, 5)
     with pytest.raises(ValueError, match="input_size"):
         resize_relative_embeddings(model, (12, 7, 3))
+    with pytest.raises(ValueError, match=r"must be functional.*; received Model with"):
+        resize_relative_embeddings(keras.Model(), 12)
+    windows = [StandAloneAttention2D(8, size, num_heads=2) for size in (3, 7)]
+    small, large = (
+        keras.Sequential([keras.Input((9, 9, 3)), layer]) for layer in windows
+    )
+    with pytest.raises(ValueError, match="relative_rows of shape"):  # not stretched
+        copy_weights(small, large)
     nested = keras.Sequential([keras.Input((9, 9, 3)), model])
     with pytest.raises(ValueError, match="nest"):
         resize_relative_embeddings(nested, (12, 7))
