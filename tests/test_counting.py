@@ -47,6 +47,9 @@ def multiply_adds_of(layer, input_shape):
         (lambda: layers.Dense(11), (1, 6), 6 * 11),
         (lambda: layers.Dense(11), (1, 9, 6), 9 * 6 * 11),
         (lambda: layers.BatchNormalization(), (1, 9, 7, 6), 0),
+        (lambda: layers.LayerNormalization(axis=(1, 2)), (1, 9, 7, 6), 0),
+        (lambda: layers.Normalization(axis=(1, 2, 3)), (1, 9, 7, 6), 0),
+        (lambda: layers.PReLU(), (1, 9, 7, 6), 0),
         (lambda: SqueezeExcite(ratio=4), (1, 9, 7, 16), 16 * 4 * 2),
         # both descriptions through the hidden layer, then 2 -> 1 over 7 x 7
         (lambda: CBAM(ratio=4), (1, 9, 7, 16), 2 * 16 * 4 * 2 + 63 * 49 * 2),
@@ -114,6 +117,15 @@ def test_a_layer_counts_as_often_as_it_is_called_and_nested_models_count():
     counts = count(keras.Model(image, outputs))
     assert counts.gflops == 2 * 64 * (2 * 9 * 3 * 3 + 3 * 5) / 1e9
     assert counts.params == 9 * 3 * 3 + 3 * 5 + 5
+
+
+def test_two_inputs():
+    inputs = {"image": keras.Input((8, 8, 3), name="image")}
+    inputs["place"] = keras.Input((2,), name="place")
+    x = layers.Flatten()(layers.Conv2D(4, 3)(inputs["image"]))
+    x = layers.Concatenate()([x, layers.Dense(5)(inputs["place"])])
+    counts = count(keras.Model(inputs, x))
+    assert counts.gflops == 2 * (36 * 9 * 3 * 4 + 2 * 5) / 1e9
 
 
 def test_only_trainable_parameters_count():

@@ -125,6 +125,13 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
     return MultiplyAdds()
 
 
+@multiply_adds.register(layers.LayerNormalization)
+@multiply_adds.register(layers.Normalization)
+@multiply_adds.register(layers.PReLU)
+def _(layer, input_shape, output_shape):
+    return MultiplyAdds()  # weights of several axes, but element by element
+
+
 @multiply_adds.register(layers.Conv1D)
 @multiply_adds.register(layers.Conv2D)
 @multiply_adds.register(layers.Conv3D)
@@ -247,7 +254,8 @@ def layer_calls(model, input_shape) -> list[tuple]:
 
     Args:
         model: built `keras.Model`, functional or Sequential.
-        input_shape: tuple (batch, height, width, channels).
+        input_shape: tuple (batch, height, width, channels), of the first input.
+            Others have their own shape, which must be known.
     """
     calls = []
 
@@ -261,8 +269,13 @@ def layer_calls(model, input_shape) -> list[tuple]:
 
         return call
 
-    image = keras.KerasTensor(input_shape, dtype=model.inputs[0].dtype)
-    run_through_graph(model, [image], recorded)
+    first, *others = model.inputs
+    shapes = [input_shape, *((1, *x.shape[1:]) for x in others)]
+    inputs = [
+        keras.KerasTensor(shape, dtype=x.dtype)
+        for shape, x in zip(shapes, (first, *others), strict=True)
+    ]
+    run_through_graph(model, inputs, recorded)
     return calls
 
 

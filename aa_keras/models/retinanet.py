@@ -44,6 +44,19 @@ BOX_FORMAT = "xyxy"
 PRIOR_PROBABILITY = 0.01
 
 
+@keras.saving.register_keras_serializable(package="aa_keras")
+class CroppedAdd(layers.Layer):
+    """Adds a map and the part of a second one that lies on it, whatever their sizes."""
+
+    def call(self, inputs):
+        x, above = inputs
+        height, width = ops.shape(x)[1:3]
+        return x + above[:, :height, :width]
+
+    def compute_output_shape(self, input_shape):
+        return input_shape[0]
+
+
 def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> dict[int, Any]:
     """Returns the map of each level from the outputs of the backbone's stages."""
     maps: dict[int, Any] = {}
@@ -53,10 +66,11 @@ def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> dict[int, Any]:
         if level + 1 in maps:
             double = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")
             above = double(maps[level + 1])
+            add = CroppedAdd if None in x.shape[1:3] else layers.Add
             if above.shape[1:3] != x.shape[1:3]:
                 # Strides round up, so the map may be one row or column too large.
                 above = above[:, : x.shape[1], : x.shape[2]]
-            x = layers.Add(name=f"lateral{level}_add")([x, above])
+            x = add(name=f"lateral{level}_add")([x, above])
         maps[level] = x
     for level in LEVELS:
         from_backbone = level in STAGE_OF_LEVEL

@@ -125,3 +125,9 @@ def test_odd_sizes():
     sizes = [(13, 10), (7, 5), (4, 3), (2, 2), (1, 1)]
     assert outputs["box"].shape == (1, 6 * sum(h * w for h, w in sizes), 4)
     assert len(build_anchors(100, 76)) == outputs["box"].shape[1]
+    image = np.random.default_rng(0).normal(size=(1, 100, 76, 3)).astype("float32")
+    for open_size in ((None, None, 3), (None, 76, 3)):
+        same = build("retinanet", depth=34, input_shape=open_size, classes=2)
+        same.set_weights(model.get_weights())
+        for name, expected in model(image).items():
+            np.testing.assert_allclose(same(image)[name], expected, atol=1e-5)
