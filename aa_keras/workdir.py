@@ -87,9 +87,9 @@ class WorkDir:
             That folder, `earlier_2` if there is one already; `None` with nothing to
             move.
         """
-        files = (self.config, self.metrics, self.checkpoints, self.tensorboard)
-        files += (self.data, self.model, self.result)
-        left = [path for path in files if path.exists()]
+        paths = [self.config, self.metrics, self.checkpoints, self.tensorboard]
+        paths += [self.data, self.model, self.result]
+        left = [path for path in paths if path.exists()]
         if not left:
             return None
         folder = unused(self.path / "earlier")

@@ -86,11 +86,15 @@ def ends_in(*suffixes):
 
 
 def pictures_in(path):
-    """The picture files of a folder in the order of their names, or the file itself."""
+    """The picture files of a folder in the order of their names, or the file itself.
+
+    Names that begin with a dot are skipped, as in image folders.
+    """
     if not os.path.isdir(path):
         return [path]
     suffixes = (".jpg", ".jpeg", ".png")
-    found = [n for n in sorted(os.listdir(path)) if n.lower().endswith(suffixes)]
+    names = (name for name in sorted(os.listdir(path)) if name[0] != ".")
+    found = [name for name in names if name.lower().endswith(suffixes)]
     if not found:
         raise click.BadParameter(f"no {', '.join(suffixes)} in the folder {path!r}")
     return [os.path.join(path, name) for name in found]

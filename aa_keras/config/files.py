@@ -217,10 +217,9 @@ def _read(path):
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(values, dict):
-        raise ConfigError(
-            f"{path}: received {short(values)}; allowed: the keys "
-            + ", ".join(Experiment.model_fields)
-        )
+        fields = Experiment.model_fields.items()
+        keys = ", ".join(field.alias or name for name, field in fields)
+        raise ConfigError(f"{path}: received {short(values)}; allowed: the keys {keys}")
     return values
 
 

@@ -1,11 +1,10 @@
 """A trained model at another input size, or as the start of an augmented one."""
 
-import numbers
-
 import keras
 from keras import ops
 
 from aa_keras.keras_internals import copy_lambda, producers, sublayers, uncompiled
+from aa_keras.layers import validation
 from aa_keras.layers.attention.resampling import fit_table
 from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.inspection import whole_map_layers
@@ -36,20 +35,14 @@ def resize_relative_embeddings(model, input_size) -> keras.Model:
     >>> model = keras.saving.load_model("trained_at_224.keras")
     >>> model = resize_relative_embeddings(model, (320, 320))
     """
-    inputs = getattr(model, "inputs", ())  # those that are no graph have none
+    inputs = list(getattr(model, "inputs", ()))  # those that are no graph have none
     if len(inputs) != 1:
         raise ValueError(
             "model must be functional or Sequential, built, with one input; received "
             f"{type(model).__name__} with {len(inputs)}"
         )
     (old,) = inputs
-    rank, is_int = len(old.shape) - 2, isinstance(input_size, numbers.Integral)
-    size = (input_size,) * rank if is_int else tuple(input_size)
-    is_whole = (isinstance(n, numbers.Integral) and n > 0 for n in size)
-    if len(size) != rank or not all(is_whole):
-        raise ValueError(
-            f"input_size must be {rank} positive integers; received {input_size!r}"
-        )
+    size = validation.int_tuple("input_size", input_size, len(old.shape) - 2)
     kinds = (AugmentedConv, SelfAttention)
     attending = [layer for layer in model.layers if isinstance(layer, kinds)]
     if len(attending) < len(whole_map_layers(model)):

@@ -94,7 +94,10 @@ def load_results(results="results", experiments=None) -> list[dict[str, Any]]:
 
 def _read(path):
     """A collected run and its configuration, `None` if that needs absent modules."""
-    run = json.loads(path.read_text("utf-8"))
+    try:
+        run = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{path}: damaged: {error}; collect the run again") from None
     try:
         return run, config.parse(run["experiment"], path)
     except (KeyError, ValueError):
