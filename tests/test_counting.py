@@ -126,6 +126,10 @@ def test_two_inputs():
     x = layers.Concatenate()([x, layers.Dense(5)(inputs["place"])])
     counts = count(keras.Model(inputs, x))
     assert counts.gflops == 2 * (36 * 9 * 3 * 4 + 2 * 5) / 1e9
+    inputs["place"] = keras.Input((None,), name="place")
+    model = keras.Model(inputs, list(inputs.values()))
+    with pytest.raises(ValueError, match=r"but in its first input; received \(None,\)"):
+        count(model)
 
 
 def test_only_trainable_parameters_count():

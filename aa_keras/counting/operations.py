@@ -101,6 +101,12 @@ def image_shape(model, input_shape):
             "input_shape must give all sizes where the model leaves some open; "
             f"received {tuple(input_shape)}"
         )
+    others = [tuple(x.shape[1:]) for x in model.inputs[1:]]
+    if any(None in shape for shape in others):
+        raise ValueError(
+            "model must have no open sizes but in its first input; received "
+            f"{', '.join(map(str, others))} for the others"
+        )
     return (1, *input_shape)
 
 
@@ -108,8 +114,8 @@ def image_shape(model, input_shape):
 def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
     """Returns the multiply-adds of one call of `layer`; rules go by its type.
 
-    `@multiply_adds.register(MyLayer)` adds a rule. Layers without a kernel need none
-    and count nothing.
+    `@multiply_adds.register(MyLayer)` adds a rule. Layers whose weights have one axis
+    at most need none and count nothing.
 
     Args:
         layer: a built `keras.Layer`.
@@ -128,6 +134,7 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
 @multiply_adds.register(layers.LayerNormalization)
 @multiply_adds.register(layers.Normalization)
 @multiply_adds.register(layers.PReLU)
+@multiply_adds.register(layers.RMSNormalization)
 def _(layer, input_shape, output_shape):
     return MultiplyAdds()  # weights of several axes, but element by element
 
