@@ -212,3 +212,51 @@ def test_the_layout_of_each_batch_is_asked_for_in_a_scope_alone():
 def test_the_device_of_this_machine():
     assert keras_internals.read_device() in ("cpu", "gpu", "tpu")
     assert keras_internals.read_capability() == 0  # JAX alone has one
+
+
+def test_a_clone_is_compiled_by_the_caller_alone(model):
+    functional = keras.Model(model.inputs, model.outputs)
+    for one in (model, functional):
+        one.compile("sgd", "mse")
+        with keras_internals.uncompiled(one):
+            clone = keras.models.clone_model(one, clone_function=lambda layer: layer)
+        assert (one.compiled, clone.compiled) == (True, False)
+        with pytest.raises(KeyError), keras_internals.uncompiled(one):
+            raise KeyError
+        assert one.compiled
+
+
+def test_what_a_model_was_compiled_with(model):
+    assert keras_internals.compile_arguments(model) is None
+    optimizer, metric = keras.optimizers.SGD(), keras.metrics.MeanSquaredError()
+    given = {
+        "optimizer": optimizer,
+        "loss": lambda true, predicted: true - predicted,
+        "loss_weights": 2.0,
+        "metrics": [metric],
+        "weighted_metrics": ["mae"],
+        "run_eagerly": False,
+        "steps_per_execution": 2,
+        "jit_compile": False,
+    }
+    model.compile(**given)
+    assert keras_internals.compile_arguments(model) == given
+    assert keras_internals.compile_arguments(model)["metrics"][0] is metric
+
+
+def test_a_copied_lambda_keeps_globals_and_arguments():
+    layer = keras.layers.Lambda(
+        lambda x, factor: np.float32(factor) * x,  # from_config loses np
+        output_shape=(3,),
+        mask=lambda x, mask: "given",
+        arguments={"factor": 2},
+        name="twice",
+        dtype="float16",
+        trainable=False,
+    )
+    copy = keras_internals.copy_lambda(layer)
+    assert copy is not layer
+    np.testing.assert_array_equal(copy(np.ones((1, 3))), np.full((1, 3), 2))
+    assert copy.compute_output_shape((None, 7)) == (None, 3)
+    assert copy.compute_mask(None) == "given"
+    assert (copy.name, copy.dtype, copy.trainable) == ("twice", "float16", False)

@@ -197,6 +197,7 @@ def _compile_alike(old, new):
         has_state = isinstance(one, (keras.optimizers.Optimizer, keras.Metric))
         return type(one).from_config(one.get_config()) if has_state else one
 
+    arguments["optimizer"] = old.optimizer  # it may have a loss scale, or not
     for key in ("optimizer", "metrics", "weighted_metrics"):
         arguments[key] = keras.tree.map_structure(renewed, arguments[key])
-    new.compile(**arguments)
+    new.compile(**arguments, auto_scale_loss=False)

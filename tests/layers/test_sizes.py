@@ -196,7 +196,9 @@ def build_model(size, **arguments):
 def test_resize_relative_embeddings_keeps_what_it_can():
     model = build_model((14, 10))
     randomize(model, seed=3)
+    model.compile("sgd", lambda true, predicted: ops.abs(true - predicted))
     larger = resize_relative_embeddings(model, (20, 16))
+    assert (larger.compiled, model.compiled) == (False, True)
     assert larger.input_shape == (None, 20, 16, 3)
     assert larger.inputs[0].name == model.inputs[0].name
     assert [layer.name for layer in larger.layers] == [x.name for x in model.layers]
@@ -236,8 +238,10 @@ def test_resize_of_a_branched_model_of_unknown_size():
     assert resized.layers[1].attention.relative_width.shape == (13, 5)
     with pytest.raises(ValueError, match="input_size"):
         resize_relative_embeddings(model, (12, 7, 3))
-    with pytest.raises(ValueError, match=r"must be functional.*; received Model with"):
-        resize_relative_embeddings(keras.Model(), 12)
+    for other in (keras.Model(), keras.Sequential([attention_layer()])):
+        message = f"must be functional.*; received {type(other).__name__} with 0"
+        with pytest.raises(ValueError, match=message):
+            resize_relative_embeddings(other, 12)
     windows = [StandAloneAttention2D(8, size, num_heads=2) for size in (3, 7)]
     small, large = (
         keras.Sequential([keras.Input((9, 9, 3)), layer]) for layer in windows

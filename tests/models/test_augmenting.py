@@ -197,5 +197,45 @@ def test_an_adapted_normalization_is_that_of_the_model():
     np.testing.assert_array_equal(augment(model, mode="add")(x), model(x))
 
 
+@pytest.fixture
+def float16():
+    keras.config.set_dtype_policy("mixed_float16")
+    yield
+    keras.config.set_dtype_policy("float32")
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_the_copy_is_compiled_as_the_model(scaled, float16):
+    ops = keras.ops  # the loss is a closure
+    convolution = layers.Conv2D(8, 3, padding="same", name="convolution")
+    model = keras.Sequential([keras.Input((4, 4, 3)), convolution])
+    model.compile(
+        keras.optimizers.SGD(0.25),
+        lambda true, predicted: ops.mean(ops.abs(true - predicted), (1, 2, 3)),
+        loss_weights=3.0,
+        weighted_metrics=["mae"],
+        steps_per_execution=2,
+        jit_compile=False,
+        auto_scale_loss=scaled,
+    )
+    model.optimizer.learning_rate = 0.5
+    with pytest.raises(ValueError, match=r"convolution: .*num_heads"):
+        augment(model, mode="add", num_heads=9)
+    assert model.compiled
+    augmented = augment(model, mode="add")
+    assert augmented.optimizer is not model.optimizer
+    has_scale = isinstance(augmented.optimizer, keras.optimizers.LossScaleOptimizer)
+    assert has_scale == scaled
+    assert float(augmented.optimizer.learning_rate) == 0.5
+    assert (augmented.steps_per_execution, augmented.jit_compile) == (2, False)
+    x, y = draw((4, 4, 4, 3)), draw((4, 4, 4, 8), 1)
+    ours, theirs = (
+        one.evaluate(x, y, sample_weight=np.arange(4.0), return_dict=True, verbose=0)
+        for one in (augmented, model)
+    )
+    assert ours == pytest.approx(theirs, rel=1e-3)
+    assert ours.keys() == {"loss", "mae"}
+
+
 def test_it_is_a_function_of_the_package():
     assert aa_keras.augment is aa_keras.models.augment
