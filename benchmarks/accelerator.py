@@ -169,7 +169,7 @@ class TimeHere:
     def __init__(self):
         from keras import backend
 
-        from aa_keras.keras_internals import read_device
+        from aa_keras.backends import read_device
 
         self.kind, self.backend = read_device(), backend.backend()
         if self.backend not in ("jax", "torch"):

@@ -1,8 +1,5 @@
 """Private names of Keras still do what the package takes them for."""
 
-import gc
-import weakref
-
 import h5py
 import keras
 import numpy as np
@@ -165,32 +162,6 @@ def test_weights_in_memory_are_those_of_a_file(model, tmp_path):
     assert any(key.startswith("optimizer") for key in here)
 
 
-def test_a_traced_gradient_keeps_no_graph_and_is_traced_once():
-    graphs, traced = [], []
-
-    def function(factor, inputs):
-        traced.append(factor)
-        return factor * inputs[0] ** 2
-
-    def gradient(factor, inputs, output, upstream):
-        return (2 * factor * inputs[0] * upstream,)
-
-    def step():
-        @tf.function
-        def call(x):
-            graphs.append(weakref.ref(x.graph))
-            y = keras_internals.custom_gradient(function, gradient, 3.0)(x)
-            return tf.gradients(y, x)[0]  # asks the registry, as a later graph does
-
-        np.testing.assert_allclose(call(tf.constant([2.0, 5.0])), [12.0, 30.0])
-
-    step()
-    step()
-    gc.collect()
-    assert graphs[1]() is None  # TensorFlow holds the one that asked for the trace
-    assert traced == [3.0]
-
-
 def test_the_layout_of_each_batch_is_asked_for_in_a_scope_alone():
     from keras.src.backend.jax import trainer
 
@@ -207,11 +178,6 @@ def test_the_layout_of_each_batch_is_asked_for_in_a_scope_alone():
     with pytest.MonkeyPatch.context() as patch, keras_internals.layout_of_each_batch():
         assert layouts(patch) == [1, 2]
     assert trainer.JAXEpochIterator._get_distributed_iterator is before
-
-
-def test_the_device_of_this_machine():
-    assert keras_internals.read_device() in ("cpu", "gpu", "tpu")
-    assert keras_internals.read_capability() == 0  # JAX alone has one
 
 
 def test_a_clone_is_compiled_by_the_caller_alone(model):

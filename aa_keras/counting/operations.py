@@ -276,11 +276,10 @@ def layer_calls(model, input_shape) -> list[tuple]:
 
         return call
 
-    first, *others = model.inputs
-    shapes = [input_shape, *((1, *x.shape[1:]) for x in others)]
+    shapes = [input_shape, *((1, *x.shape[1:]) for x in model.inputs[1:])]
     inputs = [
         keras.KerasTensor(shape, dtype=x.dtype)
-        for shape, x in zip(shapes, (first, *others), strict=True)
+        for shape, x in zip(shapes, model.inputs, strict=True)
     ]
     run_through_graph(model, inputs, recorded)
     return calls

@@ -86,13 +86,11 @@ def find(data_dir) -> Tree:
             "train": (paths[~test], labels[~test]),
             "test": (paths[test], labels[test]),
         }
-    trained = set(np.unique(splits["train"][1]))
-    for label, name in enumerate(class_names):
-        if label not in trained:
-            raise ValueError(
-                f"data.data_dir: {folders.get('train', root)} contains no picture of "
-                f"{name!r}; allowed: one at least for each class"
-            )
+    for label in set(range(len(class_names))).difference(splits["train"][1]):
+        raise ValueError(
+            f"data.data_dir: {folders.get('train', root)} contains no picture of "
+            f"{class_names[label]!r}; allowed: one at least for each class"
+        )
     if not len(splits["test"][0]):
         raise ValueError(
             f"data.data_dir: {root} has no class of five pictures, where every fifth "

@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 
 from aa_keras import config, layers
+from aa_keras.backends import read_device
 from aa_keras.export import assets, checking
 from aa_keras.export.formats import FORMATS
 from aa_keras.export.publishing import publish
-from aa_keras.keras_internals import read_device
 from aa_keras.tasks import require_pictures, task_of_kind
 from aa_keras.training import load_run
 

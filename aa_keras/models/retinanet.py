@@ -66,10 +66,9 @@ def build_pyramid(features: Mapping[str, keras.KerasTensor]) -> dict[int, Any]:
         if level + 1 in maps:
             double = layers.UpSampling2D(2, name=f"lateral{level}_upsampling")
             above = double(maps[level + 1])
-            add = CroppedAdd if None in x.shape[1:3] else layers.Add
-            if above.shape[1:3] != x.shape[1:3]:
-                # Strides round up, so the map may be one row or column too large.
-                above = above[:, : x.shape[1], : x.shape[2]]
+            # Strides round up, so the map may be one row or column too large.
+            fits = None not in x.shape[1:3] and above.shape[1:3] == x.shape[1:3]
+            add = layers.Add if fits else CroppedAdd
             x = add(name=f"lateral{level}_add")([x, above])
         maps[level] = x
     for level in LEVELS:

@@ -144,8 +144,8 @@ def _train_task(task, workdir, strategy, report):
             run_state.process["initial_weights_sha256"] = checksum
         check_rest(plan, run_state.step, model.steps_per_execution)
         workdir.write_data(task)
+        workdir.result.unlink(missing_ok=True)  # of fewer epochs
         workdir.write_config(experiment)
-        workdir.result.unlink(missing_ok=True)
     first_epoch = distribution.share_state(strategy, model, len(run_state.history))
     resuming = f"resuming after epoch {first_epoch} of {plan.epochs}"
     if run_state.step:

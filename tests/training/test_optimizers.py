@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from aa_keras import models
-from aa_keras.config.schema import RMSProp
+from aa_keras.config.optimization import RMSProp
 from aa_keras.training.optimizers import build_optimizer, decay_weights
 
 SGD = {

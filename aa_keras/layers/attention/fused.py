@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from aa_keras.keras_internals import custom_gradient
+from aa_keras.backends import custom_gradient
 from aa_keras.layers.attention.tiling import Parts, map_blocks, plan_grid
 
 

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from keras import backend, ops
 
-from aa_keras.keras_internals import read_capability, read_device
+from aa_keras.backends import read_capability, read_device
 from aa_keras.layers.attention.fused import (
     MEMORY,
     fused_attention,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from keras import ops
 
-from aa_keras.keras_internals import stack_of_calls
+from aa_keras.backends import stack_of_calls
 
 
 class Parts(NamedTuple):
