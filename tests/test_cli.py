@@ -100,9 +100,10 @@ def test_predict(aa_keras, workdir, digit_files):
         assert line.startswith(f"{path}: {best} {probabilities[best]:.4f}")
     # A folder, and the same answers as JSON.
     path, *_ = digit_files.values()
+    (path.parent / "._0.png").touch()  # a Mac's, as image folders skip it
     done = aa_keras("predict", workdir, path.parent, "--json", "--top", 1)
     answers = {a["image"]: a for a in map(json.loads, done.stdout.splitlines())}
-    assert list(answers) == sorted(map(str, path.parent.glob("*.png")))
+    assert list(answers) == sorted(map(str, path.parent.glob("[!.]*.png")))
     for path, line in zip(digit_files.values(), lines, strict=True):
         (name,), (score,) = (answers[str(path)][k] for k in ("class_names", "scores"))
         assert line.startswith(f"{path}: {name} {score:.4f}")

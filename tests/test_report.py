@@ -116,6 +116,9 @@ def test_a_clash_of_names_is_an_error(finished, results):
     assert path.read_bytes() == before
     assert list(results.iterdir()) == [path]
     assert collection.collect([first, finished("train.seed=1")], results)[0] == path
+    path.write_text("{")
+    with pytest.raises(ValueError, match=r"resnet_50-seed0\.json: damaged: "):
+        collection.load_results(results)
 
 
 def test_what_cannot_be_collected_is_refused(finished, results, tmp_path):

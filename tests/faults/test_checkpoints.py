@@ -48,6 +48,13 @@ def damage(folder, *names, file=checkpoints.WEIGHTS):
         (folder / name / file).write_bytes(content)
 
 
+def test_a_score_that_was_not_measured_before_is_the_best(folder):
+    """As when `measure_every` is turned on: the state of `best` has no such score."""
+    checkpoints.keep_best(folder, EPOCHS, -9.0, lambda state: None)
+    best = checkpoints.read_state(folder / checkpoints.BEST, verify=False)
+    assert best["epoch"] == EPOCHS
+
+
 NUMBERED = [f"epoch_{epoch:04d}" for epoch in range(2, EPOCHS + 1)]
 
 

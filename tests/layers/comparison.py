@@ -239,7 +239,7 @@ def compare_augmented():
     np.testing.assert_array_equal(model.predict(x, verbose=0), before)
     assert np.abs(copy.predict(x, verbose=0) - before).max() > 1e-3
     resized = resize_relative_embeddings(copy.layers[0], np.int64(9))
-    assert (resized.compiled, copy.compiled, model.compiled) == (False, True, True)
+    assert resized.input_shape == (None, 9, 9, 3)
 
 
 if __name__ == "__main__":
