@@ -277,3 +277,11 @@ def test_summary_lines():
     # The ResNet-50 of torchvision and of every other code base.
     assert plain["params"] == 25557032
     assert json.loads(json.dumps(plain)) == plain
+
+
+def test_rows_that_share_a_note_stand_before_it_once():
+    noted = {"a": "One.", "b": None, "c": "One.", "d": "Two."}
+    rows = [{**ROW, "row": row, "note": note} for row, note in noted.items()]
+    cells, notes = report.rows_for_terminal(rows)
+    assert [cell["row"] for cell in cells] == ["a", "b", "c", "d"]
+    assert notes == ["a, c: One.", "d: Two."]

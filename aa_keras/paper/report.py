@@ -156,7 +156,10 @@ def rows_as_markdown(rows, runs=()) -> str:
 def rows_for_terminal(rows, runs=()) -> tuple[list[dict[str, str]], list[str]]:
     """Returns the cells of narrow rows, and the notes that go below them."""
     cells = [_cells(row, runs) for row in rows]
-    notes = [f"{c['row']}: {c['note']}" for c in cells if c["note"]]
+    rows_of: dict[str, list[str]] = {}  # several rows share a note
+    for row in cells:
+        rows_of.setdefault(row["note"], []).append(row["row"])
+    notes = [f"{', '.join(names)}: {note}" for note, names in rows_of.items() if note]
     for row in cells:
         del row["note"]
         if row["measured"].startswith(NOT_RUN):
