@@ -76,7 +76,8 @@ tables: $(VENV)/.demo ## print every row of the paper's tables: claimed, built, 
 # The seeds of results/small/PROTOCOL.md. A second call resumes; `git diff results` then
 # says what came out differently.
 SMALL := experiments/small
-SWEEP := $(RUN) -m aa_keras sweep --workdir runs/small --jobs 2 --threads 1
+SWEEP := $(RUN) -m aa_keras sweep --workdir runs/small --jobs 2 --threads 1 \
+	--set data.download=true
 reproduce-small: $(VENV)/.demo ## repeat the runs on CIFAR-100: many hours on two cores
 	$(SWEEP) $(SMALL)/tune/*.yaml $(SMALL)/screen/*.yaml
 	$(SWEEP) --seeds 3 $(SMALL)/screen/screen_plain.yaml

@@ -1,6 +1,6 @@
 """What differs between the backends of Keras: devices, gradients and loops.
 
-Layers and models name no backend.
+Elsewhere only `layers` name a backend, to choose among implementations.
 """
 
 import functools

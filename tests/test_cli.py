@@ -71,13 +71,14 @@ def test_the_test_split_is_every_fifth_image(quickstart_run):
 
 
 def test_train_on_a_finished_run_prints_its_result(aa_keras, workdir):
-    before = (workdir / "result.json").read_bytes()
+    files = workdir / "result.json", workdir / "model.keras"
+    before = [(file.read_bytes(), file.stat().st_mtime_ns) for file in files]
     done = aa_keras(
         "train", EXPERIMENT, "--workdir", workdir, "--set", "train.epochs=15"
     )
     assert "is finished" in done.stdout
     assert "accuracy" in done.stdout
-    assert (workdir / "result.json").read_bytes() == before
+    assert [(file.read_bytes(), file.stat().st_mtime_ns) for file in files] == before
 
 
 def test_evaluate(aa_keras, workdir):

@@ -128,7 +128,7 @@ def test_two_inputs():
     assert counts.gflops == 2 * (36 * 9 * 3 * 4 + 2 * 5) / 1e9
     inputs["place"] = keras.Input((None,), name="place")
     model = keras.Model(inputs, list(inputs.values()))
-    with pytest.raises(ValueError, match=r"but in its first input; received \(None,\)"):
+    with pytest.raises(ValueError, match=r"only the first input .* received \(None,\)"):
         count(model)
 
 
@@ -149,6 +149,20 @@ def test_open_sizes_take_an_input_shape():
     assert count(dynamic, (24, 20, 3)) == count(fixed)
     with pytest.raises(ValueError, match=r"input_shape must .* received \(None, None"):
         count(dynamic)
+
+
+def test_a_layer_that_is_called_by_keyword():
+    image = keras.Input((8, 8, 3))
+    model = keras.Model(image, layers.Conv2D(4, 3)(inputs=image))
+    assert count(model).gflops == 2 * 36 * 9 * 3 * 4 / 1e9
+
+
+def test_a_product_of_inputs_without_a_rule_is_an_error():
+    image = keras.Input((8, 3))
+    for layer in (layers.Attention(), layers.AdditiveAttention(), layers.Dot(1)):
+        model = keras.Model(image, layer([image, image]))
+        with pytest.raises(ValueError, match=f"{type(layer).__name__} "):
+            count(model)
 
 
 def test_an_unknown_layer_with_a_kernel_is_an_error():

@@ -1,4 +1,4 @@
-"""Every command and every program of the README and the guides runs, page by page."""
+"""Every command and every program of these pages runs, page by page."""
 
 import os
 
@@ -15,6 +15,8 @@ PAGES = (
     "docs/images.md",
     "docs/train.md",
     "docs/look.md",
+    "docs/weights.md",
+    "docs/serving.md",
 )
 
 

@@ -21,8 +21,9 @@ class Optimizer(Section):
         name: string, the optimizer.
         learning_rate_per_256: float, the highest rate for 256 images a step. The rate
             of a run is in proportion to its batch.
-        weight_decay: float, the decay of all weights but those of batch normalisation:
-            decoupled from the gradient in AdamW, an L2 loss of half this factor else.
+        weight_decay: float, the decay of all weights but those of batch normalisation.
+            AdamW takes it from the weights directly. For the others it is an L2 loss
+            with half this factor.
         clip_norm: float, the largest norm of the gradient. Defaults to no bound.
     """
 

@@ -146,7 +146,8 @@ class Train(Section):
         label_smoothing: float, the share of each label that goes to all classes.
         ema: float, the decay of the moving average of the weights, which the run ends
             with. Defaults to no average.
-        accumulate_steps: int, the steps whose gradients make one update.
+        accumulate_steps: int, the parts into which a batch is cut. They are computed
+            one after the other, for one update of the weights.
         distribution: string, the devices: one, those of this machine (mirrored, on JAX
             data_parallel), or those of several machines.
         batch_norm: string, whose batch is normalised: that of each device, or all.

@@ -27,6 +27,9 @@ from aa_keras.layers.augmented_conv import AugmentedConv
 from aa_keras.layers.self_attention import SelfAttention
 from aa_keras.layers.stand_alone import StandAloneAttention2D
 
+# Layers without weights that multiply their inputs.
+PRODUCTS = (layers.Attention, layers.Dot)
+
 
 class Counts(NamedTuple):
     """What a model costs: trainable parameters and 1e9 operations for one image.
@@ -70,6 +73,8 @@ class MultiplyAdds:
 def count(model, input_shape=None) -> Counts:
     """Counts the parameters and the operations of a model.
 
+    Products that are not in a layer, such as `a @ b` of two tensors, count 0.
+
     Args:
         model: built `keras.Model`, functional or Sequential.
         input_shape: tuple (height, width, channels) of one image. Defaults to the
@@ -104,7 +109,7 @@ def image_shape(model, input_shape):
     others = [tuple(x.shape[1:]) for x in model.inputs[1:]]
     if any(None in shape for shape in others):
         raise ValueError(
-            "model must have no open sizes but in its first input; received "
+            "only the first input of model may have open sizes; received "
             f"{', '.join(map(str, others))} for the others"
         )
     return (1, *input_shape)
@@ -123,7 +128,7 @@ def multiply_adds(layer, input_shape, output_shape) -> MultiplyAdds:
         output_shape: tuple, the shape of its first output, with batch size 1.
     """
     kernels = [weight.path for weight in layer.weights if len(weight.shape) > 1]
-    if kernels:
+    if kernels or isinstance(layer, PRODUCTS):
         raise ValueError(
             f"layer must have a rule in aa_keras.counting.multiply_adds; received "
             f"{type(layer).__name__} {layer.name!r} with the kernels {kernels}"
@@ -270,7 +275,8 @@ def layer_calls(model, input_shape) -> list[tuple]:
         def call(*args, **kwargs):
             outputs = operation.compute_output_spec(*args, **kwargs)
             if isinstance(operation, layers.Layer):
-                shapes = (tree.flatten(x)[0].shape for x in (args, outputs))
+                inputs = (args, kwargs)
+                shapes = (tree.flatten(x)[0].shape for x in (inputs, outputs))
                 calls.append((operation, *shapes))
             return outputs
 

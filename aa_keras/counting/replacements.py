@@ -22,7 +22,8 @@ class Replacement(NamedTuple):
         map: tuple (height, width) of the output map, of its first call.
         filters: int, the output channels.
         attention: int, those of them that attention computes or is added to.
-        params: pair of ints, the parameters before and after.
+        params: pair of ints, the parameters before and after, with the statistics of
+            batch normalisation.
         gflops: pair of floats, 1e9 operations for one image before and after, as
             `Counts.gflops` counts them.
     """

@@ -31,7 +31,7 @@ class AddedAttentionConv2D(AugmentedConv2D):
 
     >>> layer = AddedAttentionConv2D(64, 3, key_depth=32, value_depth=16, num_heads=4)
     >>> layer(np.random.rand(2, 14, 10, 3)).shape
-    TensorShape([2, 14, 10, 64])
+    (2, 14, 10, 64)
     """
 
     def build(self, input_shape):

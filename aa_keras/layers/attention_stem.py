@@ -7,6 +7,7 @@ from aa_keras.layers import validation
 from aa_keras.layers.attention.fused import relative_windows
 from aa_keras.layers.attention.local import HIDDEN
 from aa_keras.layers.attention.resampling import wide_float
+from aa_keras.layers.shapes import known_channels
 from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer, fresh_initializer
 
 
@@ -82,6 +83,7 @@ class AttentionStem2D(FeatureMapLayer):
         )
 
     def build(self, input_shape):
+        known_channels(input_shape)
         self.qkv.build(input_shape)
         depth = self.filters // self.num_heads
         normal = keras.initializers.RandomNormal(stddev=depth**-0.5)

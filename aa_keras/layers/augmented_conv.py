@@ -61,9 +61,10 @@ class AugmentedConv(keras.layers.Layer):
                 "strides above 1 do not go with a dilation_rate above 1; received "
                 f"strides={self.strides}, dilation_rate={self.dilation_rate}"
             )
-        if strided == "pool" and padding == "valid":
+        if strided == "pool" and padding == "valid" and max(self.strides) > 1:
             raise ValueError(
-                "strided: received 'pool' with padding='valid'; allowed: 'sample'"
+                "strided: received 'pool' with padding='valid' and strides above 1; "
+                "allowed: 'sample'"
             )
         if attention_downsampling != 1 and padding == "valid" and max(self.strides) > 1:
             raise ValueError(
@@ -255,8 +256,8 @@ class AugmentedConv2D(AugmentedConv):
             embeddings of the distances it has. Defaults to `"raise"`.
         implementation: how attention is computed; all give the same values.
             `"listing"` as in the paper; `"fused"` in blocks for a CPU and `"chunked"`
-            in blocks for an accelerator, whose memory grows with height times width and
-            not with its square; on JAX also `"pallas"`, a kernel for TPUs, and
+            in blocks for an accelerator, whose memory does not grow with the square of
+            height times width; on JAX also `"pallas"`, a kernel for TPUs, and
             `"cudnn"`, in 16 bits on GPUs. `"auto"` selects by device, size and dtype.
             Defaults to `"auto"`. Three things need `"listing"`: JAX's forward mode
             (`jax.jvp`), `model.export` to LiteRT, and `tape.jacobian` on large maps.
@@ -295,7 +296,7 @@ class AugmentedConv2D(AugmentedConv):
     >>> x = np.random.rand(2, 14, 10, 3)
     >>> y, scores = layer(x, return_attention_scores=True)
     >>> y.shape, scores.shape
-    (TensorShape([2, 14, 10, 64]), TensorShape([2, 4, 140, 140]))
+    ((2, 14, 10, 64), (2, 4, 140, 140))
     """
 
     attention_class = SelfAttention2D

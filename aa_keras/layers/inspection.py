@@ -121,7 +121,8 @@ def _over_the_map(projections):
 def use_implementation(model, implementation: str) -> Iterator[None]:
     """Switches the implementation of the attention over maps in a `with` block.
 
-    That of `StandAloneAttention2D` stays, as it has others.
+    That of `StandAloneAttention2D` stays, as it has others. A function that Keras has
+    traced, as `predict` does at its first call, keeps what was chosen then.
 
     Args:
         model: `keras.Model` of any kind.
@@ -148,7 +149,9 @@ def use_platform(model, device: str) -> Iterator[None]:
         if layer.implementation != "auto":
             return layer.implementation
         size = (None, None) if layer.rank == 2 else (None, 1)
-        depths = (layer.key_depth // layer.num_heads,) * 2
+        depths = tuple(
+            depth // layer.num_heads for depth in (layer.key_depth, layer.value_depth)
+        )
         backend = keras.backend.backend()
         return choose(Platform(device), backend, size, layer.compute_dtype, depths)
 

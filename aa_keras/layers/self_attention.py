@@ -21,7 +21,12 @@ from aa_keras.layers.attention.resampling import (
     pool,
     undo_halving,
 )
-from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
+from aa_keras.layers.shapes import (
+    ceil_divide,
+    channels_last,
+    in_format,
+    known_channels,
+)
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
 from aa_keras.layers.weight_options import (
     convolution_options,
@@ -65,8 +70,8 @@ class SelfAttention(keras.layers.Layer):
     """Base of the attention layers: project, attend, project the output.
 
     Subclasses set `axes`, the names of the attended axes, and `convolution_class`.
-    Everything runs with the channels last: with channels first and strides (1, 3),
-    Conv2D itself was off by a difference of its biases (TensorFlow 2.21, CPU).
+    All computation is channels-last: with channels first and strides (1, 3), Conv2D
+    itself added wrong biases (TensorFlow 2.21, CPU).
     """
 
     axes: tuple[str, ...] = ()
@@ -106,10 +111,10 @@ class SelfAttention(keras.layers.Layer):
         for name, allowed in CHOICES.items():
             validation.one_of(name, getattr(self, name), allowed)
         self.attention_downsampling = int(attention_downsampling)
-        if strided == "pool" and attention_downsampling == 2:
+        if strided == "pool" and attention_downsampling == 2 and max(self.strides) > 1:
             raise ValueError(
-                "strided: received 'pool' with attention_downsampling=2; allowed: "
-                "'sample'"
+                "strided: received 'pool' with attention_downsampling=2 and strides "
+                "above 1; allowed: 'sample'"
             )
 
         set_weight_options(self, options, self.key_depth // self.num_heads)
@@ -132,12 +137,8 @@ class SelfAttention(keras.layers.Layer):
         return convolution
 
     def build(self, input_shape):
-        _, *size, channels = channels_last(input_shape, self.data_format, self.rank)
-        if channels is None:
-            raise ValueError(
-                f"input_shape must have a known number of channels; received "
-                f"{tuple(input_shape)}"
-            )
+        _, *size, _ = channels_last(input_shape, self.data_format, self.rank)
+        channels = known_channels(input_shape, self.data_format)
         # An encoding may add channels.
         known = ceil_divide([n or 1 for n in size], self._downsampling)
         encoded = self.encode_position(ops.zeros((1, *known, channels)))

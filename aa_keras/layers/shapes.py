@@ -17,6 +17,20 @@ def channels_last(shape, data_format, rank) -> tuple:
     return (batch, *rest)
 
 
+def known_channels(shape, data_format="channels_last") -> int:
+    """Returns the channels of an input's shape, on which a layer's weights depend.
+
+    Raises:
+        ValueError: if they are not known.
+    """
+    channels = shape[1 if data_format == "channels_first" else -1]
+    if channels is None:
+        raise ValueError(
+            f"input_shape must have a known number of channels; received {tuple(shape)}"
+        )
+    return channels
+
+
 def in_format(shape, data_format) -> tuple:
     """The inverse of `channels_last`."""
     batch, *size, channels = shape

@@ -7,7 +7,12 @@ from aa_keras.layers import validation
 from aa_keras.layers.attention.local import attend_in_blocks, attend_to_patches
 from aa_keras.layers.attention.resampling import pool, wide_float
 from aa_keras.layers.attention.windows import Windows
-from aa_keras.layers.shapes import ceil_divide, channels_last, in_format
+from aa_keras.layers.shapes import (
+    ceil_divide,
+    channels_last,
+    in_format,
+    known_channels,
+)
 from aa_keras.layers.sublayers import build_sublayer, fresh_initializer
 from aa_keras.layers.weight_options import (
     convolution_options,
@@ -26,9 +31,10 @@ class StandAloneAttention2D(keras.layers.Layer):
     It takes the place of a `keras.layers.Conv2D` with "same" padding: queries, keys and
     values from a 1x1 convolution, and for each position a softmax over the keys of its
     `kernel_size` window. The logits are `q . k + q . r` without a scale; half of a
-    head's channels of `r` belong to the offset of rows, half to that of columns. As the
-    paper states no other, positions outside of the map are no keys, and the heads share
-    their embeddings, as in `AugmentedConv2D`.
+    head's channels of `r` belong to the offset of rows, half to that of columns. The
+    paper states neither how borders are treated nor whether heads share embeddings:
+    here positions outside of the map are no keys, and heads share their embeddings, as
+    in `AugmentedConv2D`.
 
     Args:
         filters: int, the channels of queries, of keys and of the output over all heads.
@@ -117,6 +123,7 @@ class StandAloneAttention2D(keras.layers.Layer):
 
     def build(self, input_shape):
         shape = channels_last(input_shape, self.data_format, 2)
+        known_channels(shape)
         self.qkv.build(shape)
         half = self.filters // self.num_heads // 2
         self.relative_rows, self.relative_columns = (

@@ -6,9 +6,10 @@ import keras
 
 
 class FeatureMapLayer(keras.layers.Layer):
-    """Base of layers that return a feature map of their input's shape.
+    """Base of layers that take and return a feature map.
 
-    Subclasses keep each constructor argument as an attribute of the same name.
+    Subclasses keep each constructor argument as an attribute of the same name, and
+    have a `compute_output_shape` of their own if they change the shape.
     """
 
     def compute_output_shape(self, input_shape):

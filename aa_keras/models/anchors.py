@@ -1,7 +1,7 @@
 """The anchors of a RetinaNet: where they are, which object each one learns, offsets.
 
 The values are those of the first TPU RetinaNet (models/official/retinanet/anchors.py
-of the TPU models), which KerasCV's layers cannot be told: every object has an anchor,
+of the TPU models), which KerasCV's layers do not support: every object has an anchor,
 no anchor is ignored or clipped, and offsets are not scaled. KerasCV computes the
 intersection over union and converts the formats of boxes.
 

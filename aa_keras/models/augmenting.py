@@ -56,7 +56,8 @@ def augment(
     All other weights are copied. Names, sizes, data types, regularizers, activations
     and frozen layers stay as they are: an augmented convolution is frozen if the
     convolution was. The given model does not change. The copy is compiled, with a new
-    optimizer, if `model` is. A subclass of a functional model becomes a plain one.
+    optimizer, if `model` is. A subclass of a functional model becomes a plain one; it
+    is not compiled if the class has a training step or a loss of its own.
 
     Args:
         model: built `keras.Model`, functional or Sequential. Models nested in it are
@@ -187,10 +188,15 @@ def _copy_flags(old, new):
             _copy_flags(*pair)
 
 
+def _trains_in_its_own_way(kind):
+    methods = "train_step", "compute_loss"
+    return any(getattr(kind, m) is not getattr(keras.Model, m) for m in methods)
+
+
 def _compile_alike(old, new):
     """Compiles a model as another one, with an optimizer and metrics of its own."""
     arguments = compile_arguments(old)
-    if arguments is None:
+    if arguments is None or _trains_in_its_own_way(type(old)):
         return
 
     def renewed(one):

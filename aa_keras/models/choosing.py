@@ -1,6 +1,7 @@
 """Which convolutions of a network to augment: by name, map size or a function."""
 
 import math
+import numbers
 
 import keras
 
@@ -9,7 +10,7 @@ from aa_keras.layers.inspection import matches
 from aa_keras.layers.shapes import channels_last
 
 GRAPHS = (keras.Sequential, keras.Function)
-# Attention can take the place of the first alone; the others are refused by name.
+# Only the first can be augmented; the others are refused by name.
 CONVOLUTIONS = (
     keras.layers.Conv2D,
     keras.layers.DepthwiseConv2D,
@@ -26,7 +27,8 @@ def choose_convolutions(model, where) -> list[keras.layers.Conv2D]:
         ValueError: if there are none, or one cannot be augmented.
     """
     found = dict(_convolutions(model, (), set()))
-    if where == LAST_STAGE or type(where) is int:
+    is_integer = isinstance(where, numbers.Integral) and not isinstance(where, bool)
+    if is_integer or (isinstance(where, str) and where == LAST_STAGE):
         chosen = _on_small_maps(found.values(), where)
     elif callable(where):
         chosen = [layer for layer in found.values() if where(layer)]
@@ -49,7 +51,8 @@ def choose_convolutions(model, where) -> list[keras.layers.Conv2D]:
         if _obstacle(layer):
             raise ValueError(
                 f"where: received {where!r}, which chooses {layer.name}, "
-                f"{_obstacle(layer)}; allowed: what chooses Conv2D without groups alone"
+                f"{_obstacle(layer)}; allowed: only Conv2D without groups and without "
+                "activity_regularizer"
             )
     return chosen
 

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
+from aa_keras.layers.validation import optional_size
+
 CLASSIFIER_INITIALIZER = {
     "class_name": "RandomNormal",
     "config": {"mean": 0.0, "stddev": 0.01},
@@ -57,6 +59,7 @@ def build_classifier(
         raise ValueError(f"pooling: received {pooling!r}; allowed: {list(POOLINGS)}")
     image = image_input(input_shape) if input_tensor is None else input_tensor
     _check_image(image)
+    max_size = optional_size("max_size", max_size, 2)
     x = features(image, resolved, max_size, convolution)
     if include_top:
         x = layers.GlobalAveragePooling2D(name="avg_pool")(x)

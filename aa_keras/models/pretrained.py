@@ -118,8 +118,9 @@ def list_weights(folder=None) -> dict[str, dict[str, Any]]:
     Returns:
         A dictionary from the name of weights, as in `"cifar100/aa_resnet_8"`, to a
         dictionary with `accuracy` on `split`, `parameters`, `recipe` (the experiment),
-        `epochs`, `seed` and the `accuracies` of all seeds, `licence`, `revision`,
-        `format` (its version), `file`, `sha256`, `data` and `input_shape`.
+        `images` (their number), `epochs`, `seed` and the `accuracies` of all seeds,
+        `licence`, `revision`, `format` (its version), `file`, `sha256`, `data` and
+        `input_shape`.
 
     Example:
 
@@ -256,10 +257,14 @@ def assign(source, target, name) -> None:
         theirs = [tuple(weight.shape) for weight in layer.weights]
         if ours != theirs:
             shape, trained = (tuple(m.inputs[0].shape[1:]) for m in (target, source))
-            is_other = shape != trained
-            given = f"input_shape: received {shape}" if is_other else "max_size: larger"
+            known = None not in shape and shape != trained
+            given = (
+                f"input_shape: received {shape}"
+                if known
+                else "max_size: received another"
+            )
             raise ValueError(
-                f"{given}; allowed with {name}: {trained}, as it was trained; "
-                "aa_keras.layers.resize_relative_embeddings then takes another size"
+                f"{given}; allowed with {name}: {trained}, as it was trained; to take "
+                "another size, call aa_keras.layers.resize_relative_embeddings after"
             )
         targets[layer.name].set_weights(layer.get_weights())

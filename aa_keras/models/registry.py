@@ -28,18 +28,19 @@ def build(
     """Builds a network of a family.
 
     Args:
-        name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"` or `"retinanet"`.
+        name: string, `"resnet"`, `"wide_resnet"`, `"mnasnet"`, `"retinanet"` or
+            `"stack"`.
         weights: the path of a weights file, or the name of weights that come with the
             package, as in `"cifar100/aa_resnet_8"`. The network is then the trained
             one: options that are not given are its own, and others are refused. See
             `list_weights`. Defaults to `None`, random weights.
         **options: the options of the family in `aa_keras.models.spec`, and what
-            follows here. A RetinaNet has no `input_tensor`, top, `pooling` or
-            `convolution`, and returns logits.
+            follows here. A RetinaNet and a stack have no `input_tensor`, top, `pooling`
+            or `convolution`; a RetinaNet returns logits.
         input_shape: (height, width, channels) of the images; height and width may be
             `None`. Defaults to those of the data set of the paper.
         input_tensor: `keras.KerasTensor` of images, the output of other layers or a
-            `keras.Input`, in place of `input_shape`, which then says nothing.
+            `keras.Input`, in place of `input_shape`, which is then ignored.
         include_top: bool, whether to end in global pooling and the classifier.
             Defaults to `True`.
         pooling: string, `"avg"` or `"max"`, where `include_top=False`. Defaults to
@@ -55,6 +56,7 @@ def build(
 
     Returns:
         A `keras.Model` from images (batch, height, width, channels) to (batch,
+        classes), without top to features, for a stack to (batch, height, width,
         classes). For a RetinaNet see `build_retinanet`.
 
     Raises:
@@ -95,7 +97,7 @@ def build_network(
     if weights is None or os.path.isfile(weights):
         model = builder(**{**(defaults or {}), **options})
         if weights is not None:
-            model.load_weights(weights)
+            _load_weights(model, weights)
         return model
     name, entry = pretrained.find(weights, network, folder)
     pretrained.check_options(name, entry, family, options, resolved_options)
@@ -108,6 +110,14 @@ def build_network(
     model = builder(**{**entry.options, **options})
     pretrained.assign(trained, model, name)
     return model
+
+
+def _load_weights(model, path):
+    try:
+        model.load_weights(path)
+    except (KeyError, OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"weights: {path}: {reason}") from error
 
 
 def resolved_options(name: str, **options: Any) -> dict[str, Any]:

@@ -42,6 +42,8 @@ ATTENTION = paper_attention(STAGES, key_ratio=0.2, value_ratio=0.1, num_heads=2)
 BOX_FORMAT = "xyxy"
 # The share of the anchors that the untrained network classifies as objects.
 PRIOR_PROBABILITY = 0.01
+# In every policy: losses on logits and offsets lose digits below.
+OUTPUT_DTYPE = "float32"
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
@@ -102,11 +104,10 @@ class PredictionHead:
             conv(PYRAMID_FILTERS, use_bias=False, name=f"{name}_conv{index + 1}")
             for index in range(NUM_HEAD_CONVOLUTIONS)
         ]
-        # float32 in every policy: losses on logits and offsets lose digits below.
         self.prediction = conv(
             anchors.PER_POSITION * size,
             bias_initializer=keras.initializers.Constant(bias),
-            dtype="float32",
+            dtype=OUTPUT_DTYPE,
             name=f"{name}_predictions",
         )
 
@@ -116,7 +117,8 @@ class PredictionHead:
             x = convolution(x)
             x = batch_normalization(f"{self.name}_level{level}_bn{index}")(x)
             x = layers.ReLU(name=f"{self.name}_level{level}_relu{index}")(x)
-        return layers.Reshape((-1, self.size))(self.prediction(x))
+        reshape = layers.Reshape((-1, self.size), dtype=OUTPUT_DTYPE)
+        return reshape(self.prediction(x))
 
 
 @keras.saving.register_keras_serializable(package="aa_keras")
@@ -158,7 +160,7 @@ class RetinaNet(keras.Model):
             "classification": PredictionHead("class", classes, bias=prior),
         }
         outputs = {
-            key: layers.Concatenate(axis=1, name=key)(
+            key: layers.Concatenate(axis=1, dtype=OUTPUT_DTYPE, name=key)(
                 [head(x, level) for level, x in pyramid.items()]
             )
             for key, head in heads.items()
@@ -190,6 +192,11 @@ class RetinaNet(keras.Model):
     def compute_loss(
         self, x=None, y=None, y_pred=None, sample_weight=None, training=True
     ):
+        if sample_weight is not None:
+            raise ValueError(
+                "sample_weight: received weights; allowed for a RetinaNet: None, and "
+                "no class_weight"
+            )
         places = anchors.build_anchors(*x.shape[1:3])
         boxes = self._convert(y["boxes"], x, source=self.bounding_box_format)
         # One image at a time: all overlaps of a batch do not fit into the memory.
@@ -252,11 +259,32 @@ class RetinaNet(keras.Model):
         )
 
     def get_config(self):
-        return {**self._options, "name": self.name, "trainable": self.trainable}
+        return {
+            **self._options,
+            "name": self.name,
+            "trainable": self.trainable,
+            "dtype": self.dtype_policy.name,
+            "frozen": [layer.name for layer in self._parts() if not layer.trainable],
+        }
 
     @classmethod
     def from_config(cls, config):
-        return cls(**config)
+        config = {**config}
+        frozen = config.pop("frozen", ())
+        outer = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(config.pop("dtype", outer))
+        try:
+            model = cls(**config)
+        finally:
+            keras.config.set_dtype_policy(outer)
+        if frozen:
+            for layer in model._parts():  # the backbone before what is in it
+                layer.trainable = layer.name not in frozen
+        return model
+
+    def _parts(self):
+        """The layers, whose names differ, and those of the backbone."""
+        return [*self.layers, *self.feature_extractor.layers]
 
 
 def resolve(options: Mapping[str, Any]) -> spec.RetinaNet:
@@ -277,7 +305,7 @@ def build_retinanet(
     Attention is in the backbone only, where ResNet has it, by default with 2 heads.
 
     Args:
-        depth: int, depth of the backbone, 34, 50, 101 or 152.
+        depth: int, depth of the backbone, 18, 26, 34, 38, 50, 101 or 152.
         classifier_activation: `None`; the classification loss is on logits.
         name: string, the name of the model.
         **options: `input_shape`, `max_size`, `attention`, `channel_attention` (see

@@ -38,7 +38,7 @@ def write_report(results="results", readme="README.md") -> Path:
         "# Results",
         "Written by `aa-keras report`; do not edit. *built* are the counts of this "
         "code's network, *measured* the metrics of finished runs on the whole test "
-        "split.",
+        "split, or on the split that is named.",
         f"## Experiments\n\n{summary}\n\n{HOW_TO_READ}",
         *_figures(groups, finished, Path(results)),
         f"## Runs\n\n{runs_as_markdown(finished)}",

@@ -66,7 +66,7 @@ def write_attention_page(
     Raises:
         ValueError: if a name is no attention layer, a query is outside of the image,
             the number of pictures, names or predictions is not that of the images, a
-            map has more than 16384 cells, or the page would exceed 200 MB.
+            map has more than 16384 cells, or queries and keys would exceed 200 MB.
 
     Example:
 

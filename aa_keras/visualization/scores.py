@@ -165,9 +165,10 @@ def query_cells(queries, image_size, map_size) -> np.ndarray:
     """
     height, width = image_size
     for query in queries:
-        if len(query) != 2 or not (0 <= query[0] < height and 0 <= query[1] < width):
+        is_pair = np.shape(query) == (2,)
+        if not is_pair or not (0 <= query[0] < height and 0 <= query[1] < width):
             raise ValueError(
-                f"queries: received {tuple(query)}; allowed: (y, x) with y from 0 to "
+                f"queries: received {query!r}; allowed: (y, x) with y from 0 to "
                 f"{height - 1} and x from 0 to {width - 1}"
             )
     centres = np.asarray(queries, dtype="float64").reshape(-1, 2) + 0.5

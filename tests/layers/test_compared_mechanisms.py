@@ -87,17 +87,16 @@ def test_gather_excite_of_the_whole_image(x):
 
 
 def test_gather_excite_of_a_finite_extent():
-    """Windows of 3 with stride 2 around the pixels 0, 2, 4, 6; borders cut."""
-    x = np.random.default_rng(0).normal(size=(2, 7, 5, 3)).astype("float32")
+    """Windows of 3 around the rows 0, 2, 4, 6 of 7, and the columns 1, 3, 5 of 6."""
+    x = np.random.default_rng(0).normal(size=(2, 7, 6, 3)).astype("float32")
     gathered = np.zeros((2, 4, 3, 3))
     for i in range(4):
         for j in range(3):
             rows = slice(max(2 * i - 1, 0), 2 * i + 2)
-            columns = slice(max(2 * j - 1, 0), 2 * j + 2)
-            gathered[:, i, j] = x[:, rows, columns].mean(axis=(1, 2))
+            gathered[:, i, j] = x[:, rows, 2 * j : 2 * j + 3].mean(axis=(1, 2))
     # The centre of pixel i of 7 lies at (i + 0.5) 4 / 7 of the 4 gathered ones.
     rows = [int((i + 0.5) * 4 / 7) for i in range(7)]
-    columns = [int((j + 0.5) * 3 / 5) for j in range(5)]
+    columns = [int((j + 0.5) * 3 / 6) for j in range(6)]
     nearest = gathered[:, rows][:, :, columns]
     outputs = GatherExcite(extent=2)(x)
     assert_equal(outputs, x * sigmoid(nearest), atol=1e-6)
@@ -158,6 +157,7 @@ def test_gala(x):
 EQUATIONS = (
     test_squeeze_excite,
     test_gather_excite_of_the_whole_image,
+    test_gather_excite_of_a_finite_extent,
     test_cbam,
     test_bam,
     test_gala,

@@ -58,6 +58,13 @@ def built(case, **options):
     return layer, tf.constant(draw((2, *shape), dtype=layer.compute_dtype))
 
 
+@pytest.mark.parametrize("case", set(CASES) - {"ge"})  # that one has no weights
+def test_unknown_channels_are_refused(case):
+    kind, arguments, shape = CASES[case]
+    with pytest.raises(ValueError, match="must have a known number of channels"):
+        kind(**arguments).build((None, *shape[:-1], None))
+
+
 @cases
 def test_a_frozen_layer_stays_frozen(case, tmp_path):
     kind, arguments, shape = CASES[case]

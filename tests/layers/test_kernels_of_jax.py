@@ -140,6 +140,7 @@ def test_a_block_of_the_kernel_has_all_keys_and_fits():
         (CPU, "jax", (28, 28), "bfloat16", "fused"),
         (CPU, "torch", (None, None), "float32", "fused"),
         (CPU, "tensorflow", (None, 1), "float32", "listing"),
+        (CPU, "tensorflow", (1, 4096), "float32", "listing"),
         (TPU, "jax", (28, 28), "float32", "pallas"),
         (TPU, "jax", (64, 64), "bfloat16", "pallas"),
         (TPU, "jax", (128, 128), "float32", "chunked"),

@@ -237,5 +237,20 @@ def test_the_copy_is_compiled_as_the_model(scaled, float16):
     assert ours.keys() == {"loss", "mae"}
 
 
+def test_a_class_that_trains_in_its_own_way_is_not_compiled():
+    class Own(keras.Model):
+        def compute_loss(self, *args, **kwargs):
+            return keras.ops.zeros(())
+
+    image = keras.Input((4, 4, 3))
+    convolution = layers.Conv2D(8, 3, padding="same")
+    model = Own(image, convolution(image))
+    model.compile("sgd")
+    assert model.compiled
+    augmented = augment(model)
+    assert not augmented.compiled
+    assert isinstance(augmented.layers[-1], AugmentedConv2D)
+
+
 def test_it_is_a_function_of_the_package():
     assert aa_keras.augment is aa_keras.models.augment

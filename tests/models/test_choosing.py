@@ -30,6 +30,7 @@ def small():
     [
         ("last_stage", ["c_1"]),  # 4 x 4; d_1 has one position
         (4, ["c_1"]),
+        (np.int64(4), ["c_1"]),
         (8, ["a_2", "b_2"]),
         (16, ["a_1", "a_2", "b_2"]),
         ("?_1", ["a_1", "b_1", "c_1", "d_1"]),
@@ -64,7 +65,7 @@ class Subclass(keras.Model):
         (
             lambda: chain(layers.Conv2D(8, 3, groups=2, name="c")),
             {"where": "c"},
-            "chooses c, which has 2 groups; allowed: what chooses Conv2D",
+            "chooses c, which has 2 groups; allowed: only Conv2D",
         ),
         (
             lambda: chain(layers.DepthwiseConv2D(3, name="c")),

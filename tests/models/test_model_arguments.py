@@ -15,6 +15,11 @@ BASE = {"input_shape": (32, 32, 3), "classes": 10}
     [
         ("vgg", {}, r"name: received 'vgg'; allowed: .*'wide_resnet'"),
         ("resnet", {"width": 2}, r"width: unknown key, received 2; .*allowed: .*depth"),
+        (
+            "resnet",
+            {"max_size": 0},
+            "max_size must be a positive integer or 2 of them; received 0",
+        ),
         ("resnet", {"depth": 22}, r"depth: received 22; allowed: \[8, .*152\]"),
         ("resnet", {"depth": "50"}, r"depth: received '50'; allowed: a whole number"),
         ("resnet", {"classes": 0}, r"classes: received 0; allowed: .* 1"),

@@ -148,7 +148,10 @@ def test_another_end_and_another_beginning(published, trained, inputs):
             r"input_shape: received \(12, 12, 1\); allowed with .*: \(8, 8, 1\)",
         ),
         ({"input_shape": (8, 8, 3)}, r"input_shape: received \(8, 8, 3\)"),
-        ({"max_size": (9, 9)}, r"max_size: larger; allowed with .*: \(8, 8, 1\)"),
+        (
+            {"max_size": (9, 9)},
+            r"max_size: received another; allowed .*: \(8, 8, 1\)",
+        ),
         (
             {"weights": "imagenet"},
             "weights: received 'imagenet'; allowed for aa_resnet_8: None, 'digits', or "
@@ -164,6 +167,17 @@ def test_another_end_and_another_beginning(published, trained, inputs):
 def test_what_does_not_fit_is_refused(options, message, published):
     with pytest.raises(ValueError, match=message) as error:
         build(published, **options)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("damaged", [True, False])
+def test_a_file_that_does_not_fit_is_one_line(damaged, published, tmp_path):
+    path = tmp_path / "some.weights.h5"
+    path.write_bytes(b"no weights")
+    if not damaged:
+        path = published / f"{PUBLISHED}.weights.h5"  # of 10 classes
+    with pytest.raises(ValueError, match=f"^weights: {path}: ") as error:
+        models.build("resnet", depth=8, input_shape=(8, 8, 1), classes=7, weights=path)
     assert "\n" not in str(error.value)
 
 

@@ -54,6 +54,16 @@ def test_depths_and_widths_count_as_by_hand():
         assert (layer.key_depth, layer.value_depth, layer.num_heads) == (32, 24, 4)
 
 
+def test_without_strides_pooling_goes_with_every_map():
+    """The halved maps of stage 4 and of MnasNet, where nothing is strided."""
+    options = {"strided": "pool", "blocks": "unstrided"}
+    shape = (32, 32, 3)
+    for name in ("resnet", "mnasnet"):
+        models.build(name, input_shape=shape, max_size=32, attention=options)
+    with pytest.raises(ValueError, match="strided"):
+        models.build("resnet", input_shape=(32, 32, 3), attention={"strided": "pool"})
+
+
 def test_pooled_strides_change_no_count():
     pooled, sampled = (build({"strided": s}) for s in ("pool", "sample"))
     assert pooled.count_params() == sampled.count_params()

@@ -119,6 +119,35 @@ def test_saved_and_loaded(model, images, tmp_path):
         np.testing.assert_allclose(loaded(images)[name], expected, rtol=1e-5, atol=1e-5)
 
 
+def test_policy_and_frozen_layers_are_saved(tmp_path, images):
+    options = {"depth": 34, "input_shape": (SIZE, SIZE, 3), "classes": CLASSES}
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        model = build("retinanet", **options)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    model.feature_extractor.trainable = False
+    model.feature_extractor.get_layer("stage4_block1_conv1").trainable = True
+    model.get_layer("pyramid3_conv").trainable = False
+    model.save(tmp_path / "model.keras")
+    loaded = keras.saving.load_model(tmp_path / "model.keras", compile=False)
+    assert keras.config.dtype_policy().name == "float32"
+    for one in (loaded.get_layer("lateral3_conv"), loaded.feature_extractor.layers[1]):
+        assert one.compute_dtype == "bfloat16"
+    paths = [[w.path for w in one.trainable_weights] for one in (model, loaded)]
+    assert paths[0] == paths[1]
+    assert 0 < len(paths[0]) < len(model.weights)
+    outputs = loaded(images[:1])
+    dtypes = {keras.backend.standardize_dtype(x.dtype) for x in outputs.values()}
+    assert dtypes == {"float32"}
+
+
+def test_weights_of_examples_are_refused(model, images):
+    labels = {"boxes": np.zeros((3, 1, 4), "f"), "classes": -np.ones((3, 1), "f")}
+    with pytest.raises(ValueError, match="sample_weight: received weights; allowed"):
+        model.compute_loss(images, labels, model(images), np.ones(3, "f"))
+
+
 def test_odd_sizes():
     model = build("retinanet", depth=34, input_shape=(100, 76, 3), classes=2)
     outputs = model(np.ones((1, 100, 76, 3), "float32"))

@@ -60,9 +60,9 @@ def test_numbers_that_do_not_divide_each_other(overrides, num_replicas, message)
     ],
 )
 def test_what_cannot_be_measured_while_training(
-    experiment, overrides, message, real_data_dir, tmp_path
+    experiment, overrides, message, data_dir, tmp_path
 ):
-    overrides += [f"data.data_dir={real_data_dir}"] if "coco" in experiment else []
+    overrides = [*overrides, f"data.data_dir={data_dir}"]
     experiment = load("train.measure_every=5", *overrides, experiment=experiment)
     with pytest.raises(ValueError, match=message):
         training.train(experiment, tmp_path / "run")

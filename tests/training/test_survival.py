@@ -130,15 +130,6 @@ def test_a_kill_between_the_last_epoch_and_the_result(uninterrupted, tmp_path):
     assert results[0]["metrics"]["test"]["images"] == 359
 
 
-def test_a_finished_run_prints_its_result_again(uninterrupted):
-    workdir, first = uninterrupted
-    before = (workdir / "model.keras").stat().st_mtime_ns
-    again = run(workdir)
-    assert "is finished" in again
-    assert first.splitlines()[-1] == again.splitlines()[-1]
-    assert (workdir / "model.keras").stat().st_mtime_ns == before
-
-
 @pytest.mark.slow
 def test_two_processes_at_once_with_different_seeds(uninterrupted, tmp_path):
     workdir = tmp_path / "run"

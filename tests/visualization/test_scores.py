@@ -217,6 +217,7 @@ def test_distance_and_entropy_of_known_patterns():
         ({"queries": [(12, 0)]}, r"\(12, 0\); allowed: .* 0 to 11 and x from 0 to 7"),
         ({"queries": [(0, -1)]}, r"\(0, -1\)"),
         ({"queries": [(0, 1, 2)]}, r"\(0, 1, 2\)"),
+        ({"queries": (3, 4)}, "queries: received 3; allowed"),
         ({"images": np.zeros((12, 8, 1))}, r"received shape \(12, 8, 1\)"),
     ],
 )

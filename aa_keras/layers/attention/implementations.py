@@ -52,7 +52,7 @@ def choose(platform, backend, size, dtype, depths) -> str:
         dtype: str, of the layer's outputs.
         depths: pair of ints, the depths of keys and values of one head.
     """
-    if isinstance(size[1], int) and size[1] == 1:
+    if any(isinstance(length, int) and length == 1 for length in size):
         # A sequence has few logits; embeddings of all its pairs take more memory.
         return "listing"
     if platform.device == "cpu":
@@ -84,7 +84,8 @@ def hide_keys(q, k, tables, mask):
     batch, _, length, depth = ops.shape(k)
     hidden = ops.logical_not(ops.reshape(mask, (batch, 1, length, 1)))
     hidden = ops.cast(hidden, k.dtype) * ops.ones_like(k[..., :1])
-    # Together at least -1e7, alone within float16.
+    # Their product, -1e8 over the root of the channels, hides a key; each alone fits
+    # into float16.
     k = ops.concatenate([k, hidden * -1e4], axis=-1)
     # Implementations scale by the number of channels, which the added one changes.
     scale = ((depth + 1) / depth) ** 0.5
@@ -126,7 +127,8 @@ def attend(q, k, v, size, tables, implementation="auto", return_scores=False):
     )
     if implementation == "listing":
         output, scores = listing_attention(q, k, v, size, tables)
-        return ops.cast(output, narrow), ops.cast(scores, narrow)
+        scores = ops.cast(scores, narrow) if return_scores else None
+        return ops.cast(output, narrow), scores
     output = FUNCTIONS[implementation](q, k, v, size, tables)
     return ops.cast(output, narrow), None
 

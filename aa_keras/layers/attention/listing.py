@@ -2,8 +2,8 @@
 
 Shape letters: B batch, N heads, H height, W width of the map, D key depth and V value
 depth of one head. A position is `row * W + column`; HW positions are queries and keys.
-Products are `@` in all of this package: Keras' own function computes those of float64
-in float32 on torch.
+Products of matrices are `@` in all of this package: Keras' `matmul` computes those of
+float64 in float32 on torch.
 """
 
 import math

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.shapes import known_channels
 from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer
 
 
@@ -41,7 +42,7 @@ class CBAM(FeatureMapLayer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        channels = input_shape[-1]
+        channels = known_channels(input_shape)
         squeezed = max(channels // self.ratio, 1)
         options = {"use_bias": False, "kernel_initializer": self.kernel_initializer}
         make = functools.partial(build_sublayer, self, **options)

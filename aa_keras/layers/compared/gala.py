@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.shapes import known_channels
 from aa_keras.layers.sublayers import (
     FeatureMapLayer,
     build_sublayer,
@@ -23,8 +24,8 @@ class GALA(FeatureMapLayer):
     (`V_1` and `V_2` are 1x1 convolutions, the second with one filter). `a` and `m` are
     weights for each channel.
 
-    There are no biases, and `W_1` and `V_1` have as many outputs: with both, and
-    a `ratio` of 16, ResNet-50 has the 29.4 M parameters of the paper's Table 2. The
+    There are no biases, and `V_1` has as many outputs as `W_1`. So, with a `ratio` of
+    16, ResNet-50 has the 29.4 M parameters of the paper's Table 2. The
     supervision by maps that people clicked, of which the authors write too, is not
     part of the layer.
 
@@ -58,7 +59,7 @@ class GALA(FeatureMapLayer):
         )
 
     def build(self, input_shape):
-        channels = input_shape[-1]
+        channels = known_channels(input_shape)
         squeezed = max(channels // self.ratio, 1)
         options = {"use_bias": False, "kernel_initializer": self.kernel_initializer}
         make = functools.partial(build_sublayer, self, **options)

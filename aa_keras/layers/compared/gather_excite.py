@@ -4,6 +4,7 @@ import keras
 from keras import ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.attention.resampling import pool
 from aa_keras.layers.sublayers import FeatureMapLayer
 
 
@@ -37,8 +38,7 @@ class GatherExcite(FeatureMapLayer):
     def call(self, inputs):
         if self.extent is None:
             return inputs * ops.sigmoid(ops.mean(inputs, axis=(1, 2), keepdims=True))
-        window, last = 2 * self.extent - 1, {"data_format": "channels_last"}
-        x = ops.average_pool(inputs, window, self.extent, padding="same", **last)
+        x = pool(inputs, (self.extent, self.extent))
         for axis in (1, 2):
             x = _nearest(x, ops.shape(inputs)[axis], axis)
         return inputs * ops.sigmoid(x)

@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from aa_keras.layers import validation
+from aa_keras.layers.shapes import known_channels
 from aa_keras.layers.sublayers import FeatureMapLayer, build_sublayer
 
 
@@ -49,7 +50,7 @@ class SqueezeExcite(FeatureMapLayer):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
     def build(self, input_shape):
-        channels = input_shape[-1]
+        channels = known_channels(input_shape)
         squeezed = self.squeezed_filters or max(channels // self.ratio, 1)
         options = {
             "use_bias": self.use_bias,
