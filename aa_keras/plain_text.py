@@ -3,8 +3,8 @@
 import unicodedata
 from collections.abc import Iterable
 
-# Controls, signs of direction, half characters of names that are no UTF-8, and the
-# ends of lines and paragraphs.
+# Controls, signs of direction, surrogates (with which Python marks bytes that are not
+# UTF-8), and the ends of lines and paragraphs.
 _CATEGORIES = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 _JOINERS = "\u200c\u200d"  # part of words in some languages, and of emoji
 

@@ -5,6 +5,7 @@ sweep: it skips the runs that are finished and resumes those that were interrupt
 """
 
 import datetime
+import math
 import os
 import signal
 import subprocess
@@ -57,6 +58,7 @@ def plan(files: Iterable[str], seeds: int, workdir, overrides=()) -> list[Run]:
         ValueError: if a file is wrong, two have one name, or a run's folder belongs to
             another configuration.
     """
+    files = list(dict.fromkeys(files))
     runs: list[Run] = []
     names: dict[str, str] = {}
     for offset in range(seeds):
@@ -118,7 +120,7 @@ def sweep(
                         report(f"{run.title}: {STOPPED[status] or _last_line(run)}")
                         continue
                     failed += [] if run.is_finished() else [run]
-                    report(f"{run.title}: {_outcome(run)}")
+                    report(f"{run.title}: {_outcome(run, status)}")
                     report(time_left(runs, jobs))
     finally:
         for process in training.values():
@@ -148,10 +150,11 @@ def _start(run, threads, overrides):
         )
 
 
-def _outcome(run):
+def _outcome(run, status):
     if run.is_finished():
         return "finished"
-    return f"failed, see {run.log}: {_last_line(run)}"
+    reason = f"ended by {signal.Signals(-status).name}" if status < 0 else ""
+    return f"failed, see {run.log}: {reason or _last_line(run)}"
 
 
 def _last_line(run):
@@ -165,7 +168,8 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
     for run in runs:
         history = run.workdir.read_history()
         last = history[-1] if history else {}
-        needed = (run.epochs - len(history)) * speeds[run.name]
+        needed = (run.epochs - len(history)) * speeds[run.name] / 60
+        left = "" if math.isnan(needed) else f"{needed:.1f}"
         rows.append(
             {
                 "run": run.name,
@@ -174,7 +178,7 @@ def table(runs: Sequence[Run]) -> list[dict[str, str]]:
                 "train": _percent(last.get("accuracy")),
                 "val": _percent(last.get("val_accuracy")),
                 "minutes": f"{float(last.get('seconds', 0)) / 60:.1f}",
-                "left": "finished" if run.is_finished() else f"{needed / 60:.1f}",
+                "left": "finished" if run.is_finished() else left,
             }
         )
     return rows
@@ -192,13 +196,19 @@ def time_left(runs: Sequence[Run], jobs: int) -> str:
         for run in runs
         if not run.is_finished()
     )
-    left = datetime.timedelta(seconds=round(seconds / jobs))
     finished = sum(run.is_finished() for run in runs)
-    return f"{finished} of {len(runs)} runs finished, about {left} left"
+    told = f"{finished} of {len(runs)} runs finished"
+    if math.isnan(seconds):
+        return told
+    left = datetime.timedelta(seconds=round(seconds / jobs))
+    return f"{told}, about {left} left"
 
 
 def _speeds(runs):
-    """The seconds of an epoch by the name of the experiment; others' where unknown."""
+    """The seconds of an epoch by the name of the experiment.
+
+    Those of others where unknown, and no number before the first epoch of all.
+    """
     totals: dict[str, list[float]] = {}
     for run in runs:
         history = run.workdir.read_history()
@@ -207,5 +217,5 @@ def _speeds(runs):
             total[0] += float(history[-1]["seconds"])
             total[1] += len(history)
     speeds = {name: seconds / epochs for name, (seconds, epochs) in totals.items()}
-    mean = sum(speeds.values()) / max(len(speeds), 1)
+    mean = sum(speeds.values()) / len(speeds) if speeds else math.nan
     return {run.name: speeds.get(run.name, mean) for run in runs}

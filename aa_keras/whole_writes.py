@@ -30,15 +30,13 @@ def whole_file(path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def whole_folder(path, *, unfinished=None, replace=False) -> Iterator[Path]:
+def whole_folder(path, *, replace=False) -> Iterator[Path]:
     """Yields an empty folder, then renames it to `path`.
 
     An existing `path` that is not empty is replaced with `replace`, else an OSError.
-    `unfinished` is the temporary folder, on the same file system; an earlier one of
-    that name is removed. Defaults to a hidden folder beside `path`.
     """
     path = Path(path)
-    unfinished = Path(unfinished or path.with_name(f".unfinished-{path.name}"))
+    unfinished = path.with_name(f".unfinished-{path.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     try:
         unfinished.mkdir(parents=True)

@@ -5,6 +5,7 @@ import subprocess
 import sys
 
 import pytest
+import tensorflow as tf
 
 from aa_keras import cli
 from tests.conftest import ROOT
@@ -43,6 +44,14 @@ def test_a_simple_mistake_does_not_wait_for_tensorflow(arguments, told, tmp_path
     assert done.returncode == 2
     assert told in done.stderr
     assert done.stdout == "False\n"
+
+
+def test_an_error_of_tensorflow_is_one_line():
+    error = tf.errors.ResourceExhaustedError(None, None, "OOM when\nallocating")
+    told = "TensorFlow: out of memory, lower data.batch_size: OOM when"
+    assert str(cli._of_tensorflow(error)) == told
+    with pytest.raises(TypeError):
+        cli._of_tensorflow(TypeError())
 
 
 # Arguments with {run}, {image} and {out} filled in, and what the one line must say.

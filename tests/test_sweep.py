@@ -34,8 +34,14 @@ def test_two_files_of_one_name_are_refused(tmp_path):
         sweep.plan([DIGITS, DIGITS_AA], 1, tmp_path, ["name=digits"])
 
 
+def test_a_file_that_is_given_twice_counts_once(tmp_path):
+    assert len(sweep.plan([DIGITS, DIGITS], 2, tmp_path)) == 2
+
+
 def test_the_time_left_is_that_of_the_epochs_left(tmp_path):
     runs = sweep.plan([DIGITS, DIGITS_AA], 2, tmp_path, ["train.epochs=4"])
+    assert sweep.time_left(runs, jobs=2) == "0 of 4 runs finished"
+    assert [row["left"] for row in sweep.table(runs)] == [""] * 4
     table = "epoch,accuracy,seconds\n1,0.5,30\n2,0.6,60\n"
     validated = "epoch,accuracy,val_accuracy,seconds\n1,0.5,,30\n2,0.6,0.55,60\n"
     for run, history in zip(runs[:2], (table, validated), strict=True):

@@ -25,15 +25,29 @@ def main(arguments=None):
     except click.ClickException as error:
         _fail(error.format_message(), 2)
     except click.Abort:
-        _fail("interrupted; the same command resumes from the last checkpoint", 130)
+        resumes = arguments[0] in ("train", "sweep")
+        _fail("interrupted" + "; the same command resumes" * resumes, 130)
     except ModuleNotFoundError as error:
         _fail_without(error, arguments)
-    except (ValueError, OSError, RuntimeError) as error:
+    except Exception as error:
+        if not isinstance(error, (ValueError, OSError, RuntimeError)):
+            error = _of_tensorflow(error)
         if "--traceback" in arguments:
             for line in traceback.format_exc().splitlines():
                 print(printable(line), file=sys.stderr)
         system = getattr(error, "errno", None) in _SYSTEM_ERRORS
         _fail(error, 1 if system or isinstance(error, RuntimeError) else 2)
+
+
+def _of_tensorflow(error):
+    """Returns an error of TensorFlow as one of Python's; raises any other."""
+    kinds = {kind.__name__ for kind in type(error).__mro__}
+    if "OpError" not in kinds:
+        raise error
+    reason = next(iter(str(error.message).splitlines()), "")
+    if "ResourceExhaustedError" in kinds:
+        reason = f"out of memory, lower data.batch_size: {reason}"
+    return RuntimeError(f"TensorFlow: {reason}")
 
 
 def _fail_without(error, arguments):

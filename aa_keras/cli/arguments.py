@@ -102,5 +102,9 @@ def pictures_in(path):
 
 experiment_file = click.argument("experiment", metavar="CONFIG", type=ExperimentFile())
 settings = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="train.epochs=2"
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change a value of the file, as in train.epochs=2.",
 )

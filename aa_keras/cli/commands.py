@@ -79,16 +79,26 @@ def train(experiment, workdir, overrides, smoke, restart):
 @click.argument(
     "experiments", metavar="CONFIG...", nargs=-1, required=True, type=ExperimentFile()
 )
-@click.option("--workdir", required=True, type=click.Path(), help="Of all runs.")
-@click.option("--seeds", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--workdir", required=True, type=click.Path(), help="Folder of all runs.")
 @click.option(
-    "--jobs", default=1, show_default=True, type=click.IntRange(1), help="At a time."
+    "--seeds",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Seeds of each experiment.",
 )
-@click.option("--threads", type=click.IntRange(1), help="Of each; defaults to all.")
+@click.option(
+    "--jobs",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Runs at a time.",
+)
+@click.option("--threads", type=click.IntRange(1), help="Of each run; defaults to all.")
 @click.option(
     "--until",
     type=ClockTime(),
-    help="Save and stop each run then, at its next step.",
+    help="Then each run finishes its step, saves and stops.",
 )
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
@@ -105,7 +115,7 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
     require(*(extra for one in loaded for extra in extras_of(one)))
     show()
     options = {"jobs": jobs, "threads": threads, "until": until}
-    # Its runs end with it, as after Ctrl-C.
+    # Its runs are saved and end with it, as after Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     failed = sweep.sweep(runs, overrides=overrides, report=say, **options)
     show()
@@ -116,7 +126,9 @@ def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
 
 @cli.command()
 @finished_run
-@click.option("--split", default="test", show_default=True, metavar="NAME")
+@click.option(
+    "--split", default="test", show_default=True, metavar="NAME", help="Of the data."
+)
 @click.option(
     "--data-dir",
     type=click.Path(),
@@ -155,7 +167,9 @@ def check(path):
 @click.argument(
     "images", metavar="IMAGE...", type=PicturePath(), nargs=-1, required=True
 )
-@click.option("--top", default=3, show_default=True, type=click.IntRange(1))
+@click.option(
+    "--top", default=3, show_default=True, type=click.IntRange(1), help="Answers each."
+)
 @click.option("--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each image.")
 def predict(workdir, images, top, out, as_json):
@@ -222,7 +236,9 @@ def export_(workdir, out, format, attention_layer, platform):
 )
 @click.option("--out", required=True, callback=ends_in(".png", ".html"))
 @click.option("--layer", metavar="NAME", help="Defaults to the first with attention.")
-@click.option("--head", type=Head(), help="Defaults to all heads.")
+@click.option(
+    "--head", type=Head(), metavar="N|mean|max", help="Defaults to all heads."
+)
 @click.option("--query", "queries", multiple=True, type=Pixel(), help=PIXEL_HELP)
 @click.option("--received", is_flag=True, help="Draw who looks at the pixel instead.")
 @click.option("--overview", is_flag=True, help="Draw all layers and heads of a pixel.")
@@ -230,7 +246,7 @@ def export_(workdir, out, format, attention_layer, platform):
     "--opacity", type=click.FloatRange(0, 1), help="Lay the maps over the image."
 )
 def maps(workdir, images, out, layer, head, queries, received, overview, opacity):
-    """Draw where the network looks: one row a query pixel, one column a head.
+    """Draw where the network looks: a row per query pixel, a column per head.
 
     An .html is a page to explore all layers and heads of the images. An IMAGE may be a
     folder then. --head, --received, --overview and --opacity are for a .png.

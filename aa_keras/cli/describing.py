@@ -68,7 +68,7 @@ def tables(table, paper, output):
 @click.command(name="report")
 @click.argument("workdirs", metavar="[DIR ...]", nargs=-1, type=click.Path())
 def report_(workdirs):
-    """Add finished runs to results/ and write results/RESULTS.md."""
+    """Add finished runs to results/; write results/RESULTS.md and README.md's table."""
     require("train", "viz", *facts_extras())
     with quiet_import():
         from aa_keras.paper import collection, report
@@ -78,7 +78,9 @@ def report_(workdirs):
 
 
 @click.command(name="list")
-@click.option("--table", type=click.IntRange(1, 8), help="The rows of this one alone.")
+@click.option(
+    "--table", type=click.IntRange(1, 8), help="Only the experiments of this table."
+)
 def list_(table):
     """List the experiments that come with the package."""
     described = shipped.describe_experiments(table)

@@ -60,8 +60,8 @@ class Data(Section):
         max_skipped: int, the images of a split that may be skipped before the run
             stops. Defaults to none, and for an image folder to a hundredth of the
             split, at least one.
-        central_crop: float, the share of height and width that is cut out for
-            evaluation. Defaults to the whole image.
+        central_crop: float, the side of the central square that is kept for evaluation,
+            as a share of the short side of the image. Defaults to the whole image.
         scale_range: list of float, smallest and largest factor of `scale_jitter`.
         rand_augment: float, the strength of RandAugment. Defaults to none.
         mixup: float, the parameter of MixUp's beta distribution. Defaults to no
@@ -159,7 +159,7 @@ class Train(Section):
         attention_maps_every: int, the epochs from one drawing of attention maps for
             TensorBoard to the next. 0 is never.
         measure: list of string, the splits that are measured at the end. Defaults
-            to validation and test. A run that helps to choose a network must not
+            to all but train. A run that helps to choose a network must not
             measure test.
         measure_every: int, the epochs from one measurement of a detector on validation
             to the next. 0 is never.

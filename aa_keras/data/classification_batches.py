@@ -50,15 +50,14 @@ def build_training(
         mixup: float, MixUp's alpha. Defaults to `None`.
         cutmix: float, CutMix's alpha. Defaults to `None`. With both, each batch uses
             one of them.
-        first_batch: int, the batch with which the first epoch starts. Those before it
-            are not computed. Defaults to `0`.
+        first_batch: int, the batch with which the first epoch starts. Defaults to `0`.
 
     Returns:
         A `tf.data.Dataset` of ((batch, size, size, channels), (batch, classes)).
 
     Raises:
         ValueError: if the split contains less than one batch, or the augmentation is
-            unknown.
+            unknown or does not fit the source.
     """
     if augmentation not in AUGMENTATIONS:
         raise ValueError(
@@ -66,6 +65,13 @@ def build_training(
             f"{source.task}: {', '.join(AUGMENTATIONS)}"
         )
     change, window = AUGMENTATIONS[augmentation]
+    if window and source.arrays:
+        fitting = [name for name, (_, cut) in AUGMENTATIONS.items() if not cut]
+        raise ValueError(
+            f"data.augmentation: received {augmentation!r}; allowed for "
+            f"{source.name!r}, whose images have one size and are kept in memory: "
+            f"{', '.join(fitting)}"
+        )
     recolor, mix = _identity, _identity_of_pair
     if rand_augment or mixup or cutmix:
         from aa_keras.data import mixing

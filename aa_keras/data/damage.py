@@ -44,7 +44,8 @@ class Damage:
             if len(names) >= limit:
                 self.stop(
                     f"split {split!r}: {len(names) + 1} images cannot be used, the "
-                    f"last is {name}; allowed: {limit} (data.max_skipped, and not all)"
+                    f"last is {name}; allowed: at most "
+                    f"{limit} (data.max_skipped; one image must remain)"
                 )
             names.append(name)
         print(f"Skipped a corrupt image: {name}", file=sys.stderr, flush=True)

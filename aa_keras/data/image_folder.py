@@ -89,7 +89,7 @@ def find(data_dir) -> Tree:
     for label in set(range(len(class_names))).difference(splits["train"][1]):
         raise ValueError(
             f"data.data_dir: {folders.get('train', root)} contains no picture of "
-            f"{class_names[label]!r}; allowed: one at least for each class"
+            f"{class_names[label]!r}; allowed: at least one for each class"
         )
     if not len(splits["test"][0]):
         raise ValueError(

@@ -197,9 +197,9 @@ class DataSet(NamedTuple):
     Args:
         mean: tuple of floats, as of `Source`. Defaults to ImageNet's.
         std: tuple of floats. Defaults to ImageNet's.
-        open: callable, a function of the name, this record and the options of
-            `open_source` that returns the other arguments of `Source`. Defaults to
-            reading files of tensorflow-datasets.
+        open: callable, a function of the name, this record, `data_dir`,
+            `download` and `carved` that returns the other arguments of `Source`.
+            Defaults to reading files of tensorflow-datasets.
         test_split: str, the split that the paper reports on. Defaults to the set's
             `test`, else `validation`.
         how_to_get: str, what to do where the files are missing. Defaults to a

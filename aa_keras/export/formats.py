@@ -102,7 +102,7 @@ def _convert(job, name, file):
     if len(job.expected) != 1:
         raise ValueError(
             f"format: received {name!r}; allowed for {job.task.preprocessing.task}: "
-            "'saved_model', as the network's output alone is not its answer"
+            "'saved_model', as this format does not contain what makes the answer"
         )
     ((output, expected),) = job.expected.items()
     shape = job.task.preprocessing.output_shape

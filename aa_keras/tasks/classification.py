@@ -18,6 +18,7 @@ class Classification(PictureTask):
     signatures: ClassVar = classifier_signatures
     final_activation = "softmax"
     fit_measures = True
+    unused = ("data.scale_range",)
 
     @property
     def training_options(self):

@@ -16,6 +16,16 @@ class DenseClassification(Task):
     batches: ClassVar = dense_batches
     final_activation = "softmax"
     fit_measures = True
+    unused = (
+        "data.augmentation",
+        "data.central_crop",
+        "data.cutmix",
+        "data.mixup",
+        "data.rand_augment",
+        "data.scale_range",
+        "train.attention_maps_every",
+        "train.label_smoothing",
+    )
 
     @property
     def training_options(self):

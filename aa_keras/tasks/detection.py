@@ -20,13 +20,23 @@ class Detection(PictureTask):
     signatures: ClassVar = detector_signatures
     final_activation = None
     fit_measures = False
+    unused = (
+        "data.central_crop",
+        "data.cutmix",
+        "data.mixup",
+        "data.rand_augment",
+        "train.label_smoothing",
+    )
 
     @property
     def training_options(self):
         return self.experiment.data.detection_options
 
     def build_validation(self):
-        """Returns images without augmentation, boxes in the network's pixels."""
+        """Returns whole batches without augmentation, boxes in the network's pixels.
+
+        Images that fill no batch are left out, the same ones in each epoch.
+        """
         return self.build_training(range(1), split="validation", augmentation="none")
 
     def compile_arguments(self):

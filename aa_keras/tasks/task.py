@@ -29,6 +29,7 @@ class Task(abc.ABC):
     batches: ClassVar[ModuleType]  # builds its `tf.data` pipelines
     final_activation: ClassVar[str | None]  # of the network that is saved
     fit_measures: ClassVar[bool]  # whether `model.fit` computes what `measure` does
+    unused: ClassVar[tuple[str, ...]]  # keys that training does not read
 
     experiment: Any
     preprocessing: data.Preprocessing
@@ -71,6 +72,18 @@ class Task(abc.ABC):
         }
         names = tuple(description["class_names"])
         return cls(experiment, cls.preprocessing_class(**preprocessing), names)
+
+    def refuse_unused(self) -> None:
+        """Raises ValueError if a key has a value that training would not read."""
+        for key in self.unused:
+            name, _, field = key.partition(".")
+            section = getattr(self.experiment, name)
+            value = getattr(section, field)
+            if value != type(section).model_fields[field].get_default():
+                raise ValueError(
+                    f"{key}: received {value!r}; allowed: its default, as "
+                    f"{self.preprocessing.task} does not use it"
+                )
 
     def refuse_other_classes(self, earlier) -> None:
         """Raises ValueError if the classes are not those that a run began with."""

@@ -84,7 +84,7 @@ def load_initial_weights(model, path, report=print) -> list[keras.Variable]:
     """
     try:
         loaded = _load(model, Path(path))
-    except (OSError, ValueError) as error:
+    except Exception as error:  # a file may contain any layer
         reason = " ".join(str(error).split())[:300]
         raise ValueError(f"train.initial_weights: {reason}") from error
     ids = {id(weight) for weight in loaded}

@@ -5,7 +5,7 @@ import threading
 
 # The exit status: as after a kill, and "try again later" of sysexits.h, for schedulers
 # that requeue a job.
-STATUS = {signal.SIGTERM: 143}
+STATUS = {signal.SIGTERM: 143, signal.SIGINT: 130}
 if hasattr(signal, "SIGUSR1"):  # not on Windows
     STATUS[signal.SIGUSR1] = 75
 
@@ -29,6 +29,8 @@ class Interrupted(RuntimeError):
 class Signals:
     """A context in which signals of `STATUS` are noted in `received`, no more.
 
+    A second Ctrl-C acts as usual.
+
     Outside of the main thread Python allows no handlers: they act as usual there.
     """
 
@@ -48,3 +50,5 @@ class Signals:
 
     def _note(self, number, frame):
         self.received = number
+        if number == signal.SIGINT:
+            signal.signal(number, self._previous[number])

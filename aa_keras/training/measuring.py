@@ -4,7 +4,7 @@ import keras
 
 
 def check(task) -> None:
-    """Raises ValueError if `measure` or `measure_every` asks for what there is not.
+    """Raises ValueError if `measure` or `measure_every` names what does not exist.
 
     `DamagedData` if files of a split are missing that the run reads, be it at its end.
     """

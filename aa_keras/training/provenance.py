@@ -7,6 +7,7 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+import keras
 import tensorflow as tf
 
 PACKAGES = ("aa-keras", "tensorflow", "keras", "keras-cv", "tensorflow-datasets")
@@ -15,6 +16,7 @@ PACKAGES = ("aa-keras", "tensorflow", "keras", "keras-cv", "tensorflow-datasets"
 def describe_process() -> dict:
     """Returns all facts of this module about the current process."""
     return {
+        "backend": keras.backend.backend(),
         "versions": versions(),
         "git_revision": git_revision(),
         "hardware": hardware(),
@@ -25,7 +27,7 @@ def describe_process() -> dict:
 def versions() -> dict:
     """Returns the versions of Python and of the packages that change results."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in dict.fromkeys((*PACKAGES, keras.backend.backend())):
         with contextlib.suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
     return found
@@ -46,14 +48,22 @@ def git_revision() -> str | None:
 
 def hardware() -> dict:
     """Returns accelerators and processor cores."""
-    details = tf.config.experimental.get_device_details
     affinity = getattr(os, "sched_getaffinity", None)  # of Linux
     return {
-        "devices": [
-            details(device).get("device_name", device.name)
-            for device in tf.config.list_physical_devices()
-            if device.device_type != "CPU"
-        ],
+        "devices": _accelerators(),
         "machine": platform.machine(),
         "cores": len(affinity(0)) if affinity else os.cpu_count(),
     }
+
+
+def _accelerators():
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return [d.device_kind for d in jax.local_devices() if d.platform != "cpu"]
+    details = tf.config.experimental.get_device_details
+    return [
+        details(device).get("device_name", device.name)
+        for device in tf.config.list_physical_devices()
+        if device.device_type != "CPU"
+    ]

@@ -48,7 +48,8 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
         DamagedData: if images are missing or cannot be used, more than may be skipped.
         OSError: if the work directory cannot be written.
         RuntimeError: if the loss is not finite, or another worker is lost. It is
-            `Interrupted` after SIGTERM or SIGUSR1, when the run is saved.
+            `Interrupted` after SIGTERM, SIGUSR1 or Ctrl-C, when the run is saved (on
+            TensorFlow and one device).
     """
     refuse_other_backend(experiment)
     if keras.backend.backend() != "tensorflow":
@@ -61,17 +62,14 @@ def train(experiment, workdir, report=print, *, restart=False) -> dict:
     locked = workdir.lock() if chief else contextlib.nullcontext()
     with distribution.lost_workers_named(strategy), locked:
         result = None
-        if chief:
-            earlier = workdir.set_aside() if restart else None
-            if earlier:
-                report(f"moved the earlier run to {earlier}")
+        if chief and not restart:
             workdir.refuse_other(experiment)
             result = workdir.read_finished(experiment.train.epochs)
         result = distribution.share_result(strategy, result)
         if result:
             report(f"{workdir} is finished")
             return result
-        result = _train(experiment, workdir, strategy, report)
+        result = _train(experiment, workdir, strategy, report, restart)
         return distribution.share_result(strategy, result)
 
 
@@ -99,19 +97,20 @@ def refuse_other_backend(experiment) -> None:
             )
 
 
-def _train(experiment, workdir, strategy, report):
+def _train(experiment, workdir, strategy, report, restart):
     options = experiment.train
     keras.utils.set_random_seed(options.seed)
     if options.deterministic:
         tf.config.experimental.enable_op_determinism()
     task = find_task(experiment).open(experiment)
     with task.source.damage.named():
-        return _train_task(task, workdir, strategy, report)
+        return _train_task(task, workdir, strategy, report, restart)
 
 
-def _train_task(task, workdir, strategy, report):
+def _train_task(task, workdir, strategy, report, restart):
     experiment, options = task.experiment, task.experiment.train
     chief = distribution.is_chief(strategy)
+    task.refuse_unused()
     measuring.check(task)
     plan = make_plan(task, distribution.num_replicas(strategy))
     with distribution.scope(strategy):
@@ -138,6 +137,9 @@ def _train_task(task, workdir, strategy, report):
             "distributed, a smoke run or not on TensorFlow"
         )
     if chief:
+        earlier = workdir.set_aside() if restart else None
+        if earlier:
+            report(f"moved the earlier run to {earlier}")
         run_state.restore(model, report, inside_epochs=inside_epochs)
         if options.initial_weights and not (run_state.history or run_state.step):
             checksum = fine_tuning.start(model, options, average, factors, report)

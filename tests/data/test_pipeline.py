@@ -53,6 +53,12 @@ def test_an_epoch_holds_every_image_once_in_another_order(written):
     assert list(first) != sorted(first)
 
 
+def test_windows_of_images_in_memory_are_refused():
+    message = "received 'inception'; allowed for 'digits', .*: none, crop, flip, cifar$"
+    with pytest.raises(ValueError, match=message):
+        training(digits(), range(1), augmentation="inception")
+
+
 def test_an_epoch_of_arrays_holds_every_image_once():
     source, preprocessing = digits()
     (images, _), *others = read(

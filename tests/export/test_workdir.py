@@ -4,6 +4,7 @@ import json
 import shutil
 
 import pytest
+from PIL import Image
 
 from aa_keras import export
 from aa_keras.export import checking
@@ -64,6 +65,23 @@ def test_class_names_of_another_run(workdir, tmp_path):
     copy = damaged(workdir, tmp_path, "data.json", json.dumps(description).encode())
     with pytest.raises(ValueError, match="class_names: received 2 of them"):
         export.export(copy, tmp_path / "out")
+
+
+def test_large_pictures_are_cut_to_what_a_request_may_have(run, tmp_path):
+    for split in ("train", "test"):
+        (tmp_path / split / "zero").mkdir(parents=True)
+        file = tmp_path / split / "zero" / "large.png"
+        Image.new("L", (1500, 1100)).save(file)
+    options = run.experiment.data.model_copy(
+        update={
+            "name": "image_folder",
+            "data_dir": str(tmp_path),
+            "validation_examples": 0,
+        }
+    )
+    images = checking.sample_images(run.task.preprocessing, options)
+    sizes = [(1024, 1024, 1), (427, 640, 1), (427, 640, 1)]
+    assert [image.shape for image in images] == sizes
 
 
 def test_photographs_stand_in_for_data_that_is_not_there(run, tmp_path):

@@ -113,6 +113,20 @@ train:
 """
 
 
+@pytest.mark.slow
+def test_data_with_a_validation_split_of_their_own_can_be_measured(folder, tmp_path):
+    (tmp_path / "folder.yaml").write_text(EXPERIMENT)
+    changes = (f"data.data_dir={folder}", "data.validation_examples=4", "smoke=true")
+    experiment = config.load(tmp_path / "folder.yaml", changes)
+    training.train(experiment, tmp_path / "run", lambda line: None)
+    other = tmp_path / "other"
+    for split in ("train", "validation", "test"):
+        shutil.copytree(folder, other / split)
+    pictures = sum(1 for _ in folder.glob("*/*.png"))
+    measured = training.evaluate(tmp_path / "run", "test", str(other))
+    assert measured["images"] == pictures
+
+
 def test_a_result_names_what_was_skipped(folder, tmp_path, capsys):
     """Of a run and an evaluation; then `check` reads the run's files."""
     cut(folder / "dog" / "9.png")

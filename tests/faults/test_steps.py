@@ -16,7 +16,8 @@ from aa_keras.workdir import WorkDir
 from tests.training import processes
 
 STEPS, BATCH = 6, 8
-STATUS = {"SIGTERM": 143, "SIGUSR1": 75}
+STATUS = {"SIGTERM": 143, "SIGUSR1": 75, "SIGINT": 130}
+OTHERS = ("SIGUSR1", "SIGINT")
 X = np.random.default_rng(0).normal(size=(STEPS * BATCH, 3)).astype("f")
 Y = (X.sum(-1) > 0).astype("f")
 
@@ -146,7 +147,7 @@ def test_a_damaged_checkpoint_inside_an_epoch_gives_way_to_the_one_before(tmp_pa
 
 
 @pytest.mark.parametrize(
-    "name", ["SIGTERM", pytest.param("SIGUSR1", marks=pytest.mark.slow)]
+    "name", ["SIGTERM", *(pytest.param(n, marks=pytest.mark.slow) for n in OTHERS)]
 )
 def test_a_run_that_is_asked_to_stop_ends_with_the_same_bits(
     name, uninterrupted, tmp_path

@@ -4,7 +4,33 @@ import json
 
 import pytest
 
+from aa_keras import config, training
+
+DIGITS = "experiments/quickstart/digits_resnet.yaml"
+COCO = "experiments/coco/retinanet_50.yaml"
 RELATIVE = "experiments/pointers/pointers_relative.yaml"
+
+
+@pytest.mark.parametrize(
+    ("experiment", "setting", "task"),
+    [
+        (RELATIVE, "train.label_smoothing=0.3", "dense_classification"),
+        (RELATIVE, "train.attention_maps_every=1", "dense_classification"),
+        (RELATIVE, "data.augmentation=flip", "dense_classification"),
+        (DIGITS, "data.scale_range=[0.5, 1]", "classification"),
+        (COCO, "data.mixup=0.2", "detection"),
+    ],
+)
+def test_keys_that_a_task_does_not_use_are_refused(
+    experiment, setting, task, tmp_path, data_dir
+):
+    settings = ["smoke=true", f"data.data_dir={data_dir}", setting]
+    loaded = config.load(experiment, settings)
+    key = setting.partition("=")[0]
+    message = f"{key}: received .*; allowed: its default, as {task} does not use it"
+    with pytest.raises(ValueError, match=message):
+        training.train(loaded, tmp_path / "run")
+    assert not (tmp_path / "run" / "config.yaml").exists()
 
 
 @pytest.mark.slow

@@ -92,6 +92,7 @@ def test_a_network_of_other_layers_is_refused(trained):
             "received 'nowhere'; allowed: the work dir",
         ),
         (["train.initial_weights=README.md"], "train.initial_weights: "),
+        (["train.initial_weights={own}"], "train.initial_weights: .*Own"),
         (
             ["train.freeze=[nothing_*]"],
             r"'nothing_\*', which matches no layer; allowed",
@@ -104,6 +105,12 @@ def test_a_network_of_other_layers_is_refused(trained):
     ],
 )
 def test_refusals_leave_no_folder(settings, message, tmp_path, monkeypatch):
+    class Own(keras.layers.Layer):  # that loading does not know
+        pass
+
+    own = tmp_path / "own.keras"
+    keras.Sequential([keras.Input((2,)), Own()]).save(own)
+    settings = [setting.replace("{own}", str(own)) for setting in settings]
     monkeypatch.chdir(ROOT)
     experiment = config.load(ROOT / PLAIN, ["smoke=true", *settings])
     with pytest.raises(ValueError, match=message) as error:

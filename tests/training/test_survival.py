@@ -219,6 +219,9 @@ def test_a_smoke_directory_is_no_directory_of_a_run(aa_keras, tmp_path):
     assert "smoke (True there, False now)" in done.stderr
     done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", status=2)
     assert "train.epochs (40 there, 3 now)" in done.stderr
+    wrong = ["--set", "model.classes=7", "--smoke", "--restart"]
+    assert "classes: received 7" in aa_keras(*arguments, *wrong, status=2).stderr
+    assert json.loads((tmp_path / "run/result.json").read_text()) == result
     done = aa_keras(*arguments, "--set", "train.epochs=3", "--smoke", "--restart")
     assert "moved the earlier run to" in done.stdout
     assert json.loads((tmp_path / "run/earlier/result.json").read_text()) == result
