@@ -13,6 +13,7 @@ def test_the_seed_nearest_to_the_mean_is_taken():
     # The mean is 0.58: neither the best nor the middle one.
     accuracies = {0: 0.50, 1: 0.59, 2: 0.60, 3: 0.63}
     assert publish_weights.nearest_to_mean(accuracies) == 1
+    assert publish_weights.nearest_to_mean(accuracies, kept=(0, 3)) == 3
     assert publish_weights.nearest_to_mean({5: 0.25, 4: 0.75}) == 4
 
 
@@ -56,6 +57,28 @@ def replaced(old, new):
         return text.replace(old, new)
 
     return change
+
+
+def test_seeds_whose_runs_are_gone_count_for_the_mean(copy, tmp_path, published):
+    """Seeds 0 and 1 are there, and 2 in `results`, as is a run of other epochs."""
+    other = ("config.yaml", replaced("seed: 0", "seed: 1"))
+    runs = [copy("run_0"), copy("run_1", *other)]
+    result = json.loads((runs[1] / "result.json").read_text())
+    result["seed"], result["metrics"]["test"]["accuracy"] = 1, 0.5
+    (runs[1] / "result.json").write_text(json.dumps(result))
+    results = tmp_path / "results"
+    results.mkdir()
+    for seed, epochs in ((2, result["epochs"]), (3, result["epochs"] + 1)):
+        result["metrics"]["test"]["accuracy"] = 0.25
+        file = results / f"digits_aa_resnet-seed{seed}.json"
+        file.write_text(json.dumps({**result, "seed": seed, "epochs": epochs}))
+    folder = tmp_path / "weights"
+    name = publish_weights.publish(runs, folder, results)
+    about = models.list_weights(folder)[name]
+    assert about["seed"] == 1  # without seed 2 the mean is as near to seed 0
+    assert list(about["accuracies"].values())[1:] == [0.5, 0.25]
+    card = (folder / f"{name}.md").read_text("utf-8")
+    assert "of the seeds whose weights were kept (0, 1) |" in card
 
 
 REFUSALS = {

@@ -3,11 +3,13 @@
     python tools/publish_weights.py runs/cifar100_aa_resnet_14/seed_*
 
 The runs are the seeds of one experiment. The seed whose accuracy is nearest to the mean
-is published, not the best one. It writes the weights, a model card and `data.json` into
+is published, not the best one; seeds in `results/` whose runs are gone count for the
+mean. It writes the weights, a model card and `data.json` into
 `aa_keras/models/weights/`, and the entry of the index last. docs/weights.md says more.
 """
 
 import argparse
+import json
 import statistics
 import sys
 import tomllib
@@ -29,12 +31,14 @@ MOST_BYTES = 1_500_000
 CARD = Path(__file__).with_name("model_card.md")
 
 
-def publish(workdirs, folder=None) -> str:
+def publish(workdirs, folder=None, results=None) -> str:
     """Puts the weights of one of several finished runs into a folder of weights.
 
     Args:
         workdirs: paths of the work directories of one experiment, one for each seed.
         folder: path of the folder. Defaults to that of the package.
+        results: path of a folder of collected results, whose other seeds count for
+            the mean. Defaults to none.
 
     Returns:
         The name of the weights, as in `"cifar100/aa_resnet_14"`.
@@ -62,7 +66,11 @@ def publish(workdirs, folder=None) -> str:
         seed: round(result["metrics"][SPLIT]["accuracy"], 6)
         for seed, (_, _, result) in runs.items()
     }
-    seed = nearest_to_mean(accuracies)
+    kept = tuple(accuracies)
+    if results:
+        accuracies = _collected(*runs[kept[0]][1:], Path(results)) | accuracies
+    accuracies = dict(sorted(accuracies.items()))
+    seed = nearest_to_mean(accuracies, kept)
     workdir, experiment, result = runs[seed]
     name = f"{experiment.data.name}/{experiment.model.network_name()}"
     index = pretrained.read_index(folder) if (folder / "index.json").exists() else {}
@@ -102,21 +110,36 @@ def publish(workdirs, folder=None) -> str:
         revision=result["processes"][-1]["git_revision"],
         experiment=config.without_paths(experiment),
     )
-    write_text(folder / f"{name}.md", card(name, entry, run, file.stat().st_size))
+    write_text(folder / f"{name}.md", card(name, entry, run, file.stat().st_size, kept))
     index[name] = entry
     values = {key: index[key].model_dump(mode="json") for key in sorted(index)}
     write_json(folder / "index.json", values)
     return name
 
 
-def nearest_to_mean(accuracies: dict[int, float]) -> int:
-    """Returns the seed whose accuracy is nearest to the mean, the least of equals."""
+def nearest_to_mean(accuracies: dict[int, float], kept=None) -> int:
+    """Returns the seed whose accuracy is nearest to the mean, the least of equals.
+
+    `kept` are the seeds whose weights are there. Defaults to all.
+    """
     mean = statistics.mean(accuracies.values())
-    return min(accuracies, key=lambda seed: (abs(accuracies[seed] - mean), seed))
+    return min(
+        kept or accuracies, key=lambda seed: (abs(accuracies[seed] - mean), seed)
+    )
 
 
-def card(name, entry, run, size) -> str:
-    """Returns the text of a model card."""
+def _collected(experiment, result, results):
+    """The accuracies by seed in a folder of results, of runs as this one."""
+    found = {}
+    for path in results.glob(f"{experiment.name}-seed*.json"):
+        other = json.loads(path.read_text("utf-8"))
+        if all(other[key] == result[key] for key in ("params", "epochs")):
+            found[other["seed"]] = round(other["metrics"][SPLIT]["accuracy"], 6)
+    return found
+
+
+def card(name, entry, run, size, kept) -> str:
+    """Returns the text of a model card; `kept` are the seeds whose weights are kept."""
     height, width, channels = entry.input_shape
     versions = run.result["processes"][-1]["versions"]
     experiment = entry.experiment
@@ -125,7 +148,7 @@ def card(name, entry, run, size) -> str:
         name=name,
         network=name.rpartition("/")[2],
         classes=experiment["model"]["classes"],
-        seeds=_seeds(entry),
+        seeds=_seeds(entry, kept),
         height=height,
         width=width,
         channels=channels,
@@ -138,7 +161,7 @@ def card(name, entry, run, size) -> str:
     )
 
 
-def _seeds(entry):
+def _seeds(entry, kept):
     values = [100 * value for value in entry.accuracies.values()]
     listed = ", ".join(f"{value:.2f}" for value in values)
     if len(values) == 1:
@@ -146,6 +169,15 @@ def _seeds(entry):
     return (
         f"{len(values)}: {listed}; mean {statistics.mean(values):.2f}, standard "
         f"deviation {statistics.stdev(values):.2f}; this is the nearest to the mean"
+        + _of_kept(entry, kept)
+    )
+
+
+def _of_kept(entry, kept):
+    if len(kept) == len(entry.accuracies):
+        return ""
+    return (
+        f" of the seeds whose weights were kept ({', '.join(map(str, sorted(kept)))})"
     )
 
 
@@ -226,7 +258,7 @@ def main(arguments=None) -> None:
     parser.add_argument("--folder", help="defaults to that of the package")
     given = parser.parse_args(arguments)
     try:
-        print(publish(given.runs, given.folder))
+        print(publish(given.runs, given.folder, ROOT / "results"))
     except (ValueError, OSError) as error:
         sys.exit(f"publish_weights: error: {' '.join(str(error).split())}")
 

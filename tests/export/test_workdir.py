@@ -68,10 +68,9 @@ def test_class_names_of_another_run(workdir, tmp_path):
 
 
 def test_large_pictures_are_cut_to_what_a_request_may_have(run, tmp_path):
-    for split in ("train", "test"):
-        (tmp_path / split / "zero").mkdir(parents=True)
-        file = tmp_path / split / "zero" / "large.png"
-        Image.new("L", (1500, 1100)).save(file)
+    for folder in ("train/one", "train/two", "test/one", "test/two"):
+        (tmp_path / folder).mkdir(parents=True)
+        Image.new("L", (1500, 1100)).save(tmp_path / folder / "large.png")
     options = run.experiment.data.model_copy(
         update={
             "name": "image_folder",
@@ -80,7 +79,7 @@ def test_large_pictures_are_cut_to_what_a_request_may_have(run, tmp_path):
         }
     )
     images = checking.sample_images(run.task.preprocessing, options)
-    sizes = [(1024, 1024, 1), (427, 640, 1), (427, 640, 1)]
+    sizes = [(1024, 1024, 1)] * 2 + [(427, 640, 1)] * 2
     assert [image.shape for image in images] == sizes
 
 

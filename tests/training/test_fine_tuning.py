@@ -92,7 +92,7 @@ def test_a_network_of_other_layers_is_refused(trained):
             "received 'nowhere'; allowed: the work dir",
         ),
         (["train.initial_weights=README.md"], "train.initial_weights: "),
-        (["train.initial_weights={own}"], "train.initial_weights: .*Own"),
+        (["train.initial_weights={own}"], "train.initial_weights: .*deserialized"),
         (
             ["train.freeze=[nothing_*]"],
             r"'nothing_\*', which matches no layer; allowed",
