@@ -231,6 +231,10 @@ function caption(name, layer, scores) {
   return `<b>${name}</b> · largest ${percent(largestOf(scores))}<br>${rest}`;
 }
 
+function setOpacity() {
+  element("overlay").style.opacity = element("opacity").value;
+}
+
 function draw() {
   const layer = layerOf(state.layer);
   const names = headNames(layer);
@@ -261,7 +265,7 @@ function draw() {
     figure.querySelector("figcaption").innerHTML = caption(names[head], layer, scores);
   });
   paint(element("overlay"), state.scores[state.head], limits[state.head]);
-  element("overlay").style.opacity = element("opacity").value;
+  setOpacity();
   document.querySelectorAll("#overview .layer").forEach((group, index) =>
     [...group.querySelectorAll("button")].forEach((button, head) => {
       const scores = all[index][head];
@@ -356,7 +360,7 @@ function listen() {
       draw();
     });
   element("shared").addEventListener("change", draw);
-  element("opacity").addEventListener("input", draw);
+  element("opacity").addEventListener("input", setOpacity);
   element("show_boxes").addEventListener("change", (event) => {
     element("boxes").hidden = !event.target.checked;
   });
