@@ -57,7 +57,7 @@ def measure_run(run: Run, split: str, data_dir: str | None = None) -> tuple:
     """Returns the metrics of a run on a split, and the `data.Source` of that."""
     experiment = run.experiment
     if data_dir is not None:
-        changed = {"data_dir": data_dir}
+        changed: dict = {"data_dir": data_dir}
         if split != "validation":  # the other data may have a validation split
             changed["validation_examples"] = 0
         data = experiment.data.model_copy(update=changed)
