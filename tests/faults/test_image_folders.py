@@ -57,9 +57,13 @@ def test_a_file_that_is_no_picture_is_named(fault, folder, capfd):
 def test_all_pictures_bad_end_in_one_line(folder):
     for path in folder.glob("*/*.png"):
         cut(path)
-    with pytest.raises(DamagedData, match=r"4 images cannot be used, .*; allowed: 3 "):
+    with pytest.raises(
+        DamagedData, match=r"4 images cannot be .*; allowed: at most 3 "
+    ):
         read("image_folder", folder, "test", corrupt_images="skip", max_skipped=100)
-    with pytest.raises(DamagedData, match=r"1 images cannot be used, .*; allowed: 0 "):
+    with pytest.raises(
+        DamagedData, match=r"1 images cannot be .*; allowed: at most 0 "
+    ):
         read("image_folder", folder, "test", corrupt_images="skip", max_skipped=0)
 
 
