@@ -172,7 +172,7 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     losses = 50 * float(row["val_box_loss"]) + float(row["val_classification_loss"])
     assert 0 < losses < float(row["val_loss"])  # which has the decay
     picture = tmp_path / "wide.png"
-    pixels = np.full((40, 90, 3), 100, np.uint8)
+    pixels = np.full((45, 90, 3), 100, np.uint8)
     Image.fromarray(pixels).save(picture)
 
     done = aa_keras("evaluate", run)
@@ -188,7 +188,7 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     answer = json.loads(told.stdout)
     assert answer["boxes"]
     assert told.stderr.splitlines()[-1] == str(drawn)
-    assert Image.open(drawn).size == (90, 40)
+    assert Image.open(drawn).size == (90, 45)
 
     aa_keras("maps", run, picture, "--out", tmp_path / "maps.png", "--query", "9,9")
     assert Image.open(tmp_path / "maps.png").size[0] > 0
@@ -200,8 +200,8 @@ def test_every_command_works_on_a_finished_detector(aa_keras, tmp_path, data_dir
     shown = page["images"][0]["prediction"]
     assert shown["class_names"] == answer["class_names"]
     square, found = (np.reshape(one["boxes"], (-1, 4)) for one in (shown, answer))
-    scaled = np.clip(square * (90 / SIZE), 0, [90, 40, 90, 40])
-    np.testing.assert_allclose(scaled, found, atol=0.6)
+    scaled = np.clip(square * (90 / SIZE), 0, [90, 45, 90, 45])
+    np.testing.assert_allclose(scaled, found, atol=0.01)
 
     assert aa_keras("export", run, served).stdout.strip() == str(served / "1")
     assert (served / "1" / "saved_model.pb").is_file()
