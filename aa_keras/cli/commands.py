@@ -37,6 +37,14 @@ PICTURES_AT_ONCE = 32  # in `predict`
 PIXEL_HELP = "A pixel of the network's input; may be given several times."
 
 
+def _count(name, *, default=1, help):
+    """An option that takes a whole number from 1."""
+    at_least_one = click.IntRange(1)
+    return click.option(
+        name, default=default, show_default=True, type=at_least_one, help=help
+    )
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="aa-keras")
 @click.option("--traceback", is_flag=True, help="Show where an error came from.")
@@ -80,25 +88,13 @@ def train(experiment, workdir, overrides, smoke, restart):
     "experiments", metavar="CONFIG...", nargs=-1, required=True, type=ExperimentFile()
 )
 @click.option("--workdir", required=True, type=click.Path(), help="Folder of all runs.")
-@click.option(
-    "--seeds",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Seeds of each experiment.",
-)
-@click.option(
-    "--jobs",
-    default=1,
-    show_default=True,
-    type=click.IntRange(1),
-    help="Runs at a time.",
-)
+@_count("--seeds", help="Seeds of each experiment.")
+@_count("--jobs", help="Runs at a time.")
 @click.option("--threads", type=click.IntRange(1), help="Of each run; defaults to all.")
 @click.option(
     "--until",
     type=ClockTime(),
-    help="Then each run finishes its step, saves and stops.",
+    help="At this time each run finishes its step, saves and stops.",
 )
 @settings
 def sweep(experiments, workdir, seeds, jobs, threads, until, overrides):
@@ -167,9 +163,7 @@ def check(path):
 @click.argument(
     "images", metavar="IMAGE...", type=PicturePath(), nargs=-1, required=True
 )
-@click.option(
-    "--top", default=3, show_default=True, type=click.IntRange(1), help="Answers each."
-)
+@_count("--top", default=3, help="Answers for each image.")
 @click.option("--out", callback=ends_in(".png"), help="Draw the answer on one IMAGE.")
 @click.option("--json", "as_json", is_flag=True, help="A JSON object for each image.")
 def predict(workdir, images, top, out, as_json):

@@ -35,7 +35,8 @@ class Detection(PictureTask):
     def build_validation(self):
         """Returns whole batches without augmentation, boxes in the network's pixels.
 
-        Images that fill no batch are left out, the same ones in each epoch.
+        A last batch that is not full is left out. Its images are the same in every
+        epoch.
         """
         return self.build_training(range(1), split="validation", augmentation="none")
 
